@@ -1,0 +1,1 @@
+"""Models behind APIs, seen as streams of run events."""

@@ -1,0 +1,463 @@
+"""The words of the program, as data; this module needs only the standard library."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Surface(StrEnum):
+    """Where a conversation takes place."""
+
+    SLACK = "slack"
+    WEB = "web"
+
+
+class ChannelKind(StrEnum):
+    """Slack's own `channel_type` words."""
+
+    CHANNEL = "channel"
+    GROUP = "group"
+    IM = "im"
+    MPIM = "mpim"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlackThread:
+    """Where people talk; the only thing called just a thread."""
+
+    team_id: str
+    channel_id: str
+    thread_ts: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedFile:
+    """A file that came with a message; only its outside is known, never its bytes."""
+
+    file_id: str
+    name: str
+    mimetype: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncomingMessage:
+    """What Slack told us about one message, cleaned.
+
+    `edited_ts` is None for the message as first written; else this is the version
+    that Slack dates so. `mentions_other_first` says that the text opens by addressing
+    somebody who is not the bot.
+    """
+
+    thread: SlackThread
+    ts: str
+    author_id: str
+    author_team_id: str | None
+    text: str
+    mentioned: bool
+    channel_kind: ChannelKind
+    event_id: str
+    files: tuple[SharedFile, ...] = ()
+    client_msg_id: str | None = None
+    edited_ts: str | None = None
+    mentions_other_first: bool = False
+    from_bot: bool = False
+    external: bool = False
+
+    @property
+    def in_thread(self) -> bool:
+        """Whether the message was written as a reply in an existing thread."""
+        return self.ts != self.thread.thread_ts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeletedMessage:
+    """Somebody removed a message; its text must not be kept."""
+
+    team_id: str
+    channel_id: str
+    ts: str
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """A member of a workspace, as `users.info` describes them."""
+
+    team_id: str
+    user_id: str
+    name: str
+    is_bot: bool = False
+    is_guest: bool = False
+    is_stranger: bool = False
+
+
+class Follow(StrEnum):
+    """Which messages of a thread are answered without a mention."""
+
+    AUTOMATIC = "automatic"
+    ALWAYS = "always"
+    MENTIONS = "mentions"
+
+
+class Outcome(StrEnum):
+    """What became of one message that wanted an answer."""
+
+    WAITING = "waiting"
+    ANSWERED = "answered"
+    REFUSED = "refused"
+    DROPPED = "dropped"
+
+
+class Refusal(StrEnum):
+    """Why somebody is not answered."""
+
+    BOT = "bot"
+    GUEST = "guest"
+    STRANGER = "stranger"
+    TOO_MANY_TURNS = "too many turns"
+
+
+class ItemKind(StrEnum):
+    """The kinds of items in an assistant thread's history."""
+
+    WANTED = "wanted"
+    OVERHEARD = "overheard"
+    OUTPUT = "output"
+    TOOL_OUTPUT = "tool output"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThreadItem:
+    """One item of the history that the model sees.
+
+    `item` by kind: wanted and overheard `{"author", "text", "files": [name, …]}`;
+    output whatever the assistant that produced it understands; tool output
+    `{"call_id", "output"}`.
+    """
+
+    kind: ItemKind
+    item: Mapping[str, Any]
+    author_id: str | None = None
+    ts: str | None = None
+
+
+class TurnState(StrEnum):
+    """How far a turn has come."""
+
+    RUNNING = "running"
+    WAITING = "waiting"
+    SUSPENDED = "suspended"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The right to write for one running turn: void as soon as the epoch has moved."""
+
+    team_id: str
+    conversation_id: int
+    turn_id: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopRequest:
+    """Somebody asked that a turn ends; `stopped_by` is a Slack user id."""
+
+    turn_id: int
+    stopped_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnMessage:
+    """One message of a turn as it stood when the turn was claimed."""
+
+    seq: int
+    ts: str
+    author_id: str
+    author_team_id: str | None
+    text: str
+    files: tuple[SharedFile, ...]
+    mentioned: bool
+    wanted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """The wanted messages of one conversation that are answered together.
+
+    `messages` are sorted by ts and hold wanted and overheard ones alike; deleted and
+    dropped ones are left out. `attempt` counts how often the turn was taken from a
+    dead owner. `is_prepared` says that its messages are in the history already.
+    """
+
+    lease: Lease
+    thread: SlackThread
+    assistant_thread_id: int
+    messages: tuple[TurnMessage, ...]
+    channel_kind: ChannelKind
+    attempt: int = 0
+    is_prepared: bool = False
+    is_first_turn: bool = False
+    claimed_at: float = 0.0
+
+    @property
+    def turn_id(self) -> int:
+        """The turn's own id."""
+        return self.lease.turn_id
+
+    @property
+    def wanted(self) -> tuple[TurnMessage, ...]:
+        """The messages that this turn answers."""
+        return tuple(message for message in self.messages if message.wanted)
+
+
+class RunStatus(StrEnum):
+    """The nine statuses of a run, in the wire's own words."""
+
+    QUEUED = "queued"
+    IN_PROGRESS = "in_progress"
+    REQUIRES_ACTION = "requires_action"
+    CANCELLING = "cancelling"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+    COMPLETED = "completed"
+    INCOMPLETE = "incomplete"
+    EXPIRED = "expired"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a run with this status says nothing more by itself."""
+        return self in _TERMINAL
+
+
+_TERMINAL = frozenset(
+    {
+        RunStatus.CANCELLED,
+        RunStatus.FAILED,
+        RunStatus.COMPLETED,
+        RunStatus.INCOMPLETE,
+        RunStatus.EXPIRED,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCall:
+    """A function that the model wants called; `arguments` is its JSON, unchecked."""
+
+    call_id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolOutput:
+    """What a called function answered, as the model will read it."""
+
+    call_id: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens that a run cost."""
+
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            input_tokens=self.input_tokens + other.input_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunError:
+    """Why a run failed: a code for the log, a sentence for people."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryNotice:
+    """The model was busy; try `attempt` of `attempts` starts in `seconds`."""
+
+    attempt: int
+    attempts: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One logical run of the assistant for a turn, as far as it is known now.
+
+    `output` holds the items that the pass just ended has produced, each as the
+    assistant wants to read it back.
+    """
+
+    run_id: str
+    status: RunStatus
+    tool_calls: tuple[ToolCall, ...] = ()
+    output: tuple[Mapping[str, Any], ...] = ()
+    usage: Usage | None = None
+    error: RunError | None = None
+    incomplete_reason: str | None = None
+    retry_in: RetryNotice | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AssistantThreadCreated:
+    """The assistant's side of the conversation exists now."""
+
+    name: str
+    assistant_thread_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunUpdate:
+    """The run has a new status, or more is known of it."""
+
+    name: str
+    run: Run
+
+
+@dataclass(frozen=True, slots=True)
+class MessageStarted:
+    """The assistant begins a message of its own."""
+
+    name: str
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """More text for the message begun last."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextDone:
+    """The whole text of the message begun last; it wins over the deltas."""
+
+    name: str
+    text: str
+    citations: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StepUpdate:
+    """What the assistant is doing besides writing, in a few words."""
+
+    name: str
+    label: str
+
+
+RunEvent = (
+    AssistantThreadCreated
+    | RunUpdate
+    | MessageStarted
+    | TextDelta
+    | TextDone
+    | StepUpdate
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataMessage:
+    """A message with the role "data": for the reader's eyes, never for the model's.
+
+    `type` and `version` choose the renderer; `data` is what it shows.
+    """
+
+    type: str
+    data: Mapping[str, Any]
+    version: int = 1
+    caused_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredDataMessage:
+    """A data message whose row is committed; `seq` orders them within the turn."""
+
+    seq: int
+    message: DataMessage
+    part_no: int | None = None
+
+
+class PartKind(StrEnum):
+    """What a Slack message of ours carries."""
+
+    TEXT = "text"
+    DATA = "data"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyPart:
+    """One Slack message of a reply; `start` and `end` are offsets into the raw text."""
+
+    part_no: int
+    kind: PartKind
+    post_key: str
+    ts: str | None = None
+    start: int = 0
+    end: int | None = None
+    sealed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomChange:
+    """A room's temperature went from one value to another, in °C."""
+
+    room: str
+    old: float
+    new: float
+
+
+class CallState(StrEnum):
+    """How far a tool call has come in the ledger."""
+
+    PROPOSED = "proposed"
+    STARTED = "started"
+    DONE = "done"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerCall:
+    """A tool call as the ledger knows it; `result` once it is done."""
+
+    pass_no: int
+    call: ToolCall
+    state: CallState
+    result: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a turn ends, as it is shown and stored.
+
+    `changed_something` is true once a tool has changed anything; `stopped_by` is a
+    Slack user id; `error_id` is what the reader can quote and the log holds.
+    """
+
+    status: RunStatus
+    text: str = ""
+    seconds: float = 0.0
+    usage: Usage | None = None
+    error: RunError | None = None
+    error_id: str | None = None
+    incomplete_reason: str | None = None
+    stopped_by: str | None = None
+    changed_something: bool = False
+    blocked_by: str | None = None
+    unfinished: Sequence[str] = field(default=())

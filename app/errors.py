@@ -1,0 +1,122 @@
+"""What can go wrong, and who must act.
+
+ThreadlineError
+├── SettingsError                 the operator: a setting is missing or wrong
+├── StorageError
+│   ├── LeaseLost                 nobody: another process goes on with the turn
+│   └── DatabaseUnavailable       the operator: the database does not answer
+├── SlackError                    `code` is Slack's own word
+│   ├── RateLimited               nobody: wait `retry_after` seconds
+│   ├── MessageGone               nobody: somebody removed the message
+│   ├── PlaceClosed               the workspace: archived, left, or not allowed
+│   ├── CredentialsRefused        the operator: the token was refused or revoked
+│   ├── PayloadRefused            us: Slack does not take what we sent
+│   └── SlackUnavailable          nobody: Slack answered nothing usable, fate unknown
+├── UnsafePayload                 us: the outbound gate refused to send it
+├── AssistantError                `code` is for the log, `message` for people
+│   ├── AssistantUnavailable      nobody: the model is busy or away, try again
+│   ├── AssistantRefused          the operator: key, model, budget or request refused
+│   └── StreamEndedEarly          nobody: the stream stopped without a terminal event
+├── TooManyToolRounds             the reader: ask again, with less at once
+└── ToolError                     the model: its output says so; people never see it
+"""
+
+
+class ThreadlineError(Exception):
+    """Base of everything that this program raises itself."""
+
+
+class SettingsError(ThreadlineError):
+    """Settings are missing or contradict each other; `faults` names each in a line."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+class StorageError(ThreadlineError):
+    """The database could not do what was asked."""
+
+
+class LeaseLost(StorageError):
+    """A write was refused because the turn has another owner or epoch by now."""
+
+
+class DatabaseUnavailable(StorageError):
+    """The database does not answer."""
+
+
+class SlackError(ThreadlineError):
+    """Slack refused a call; `code` is its own word for why."""
+
+    def __init__(self, code: str, method: str = "") -> None:
+        super().__init__(f"{method}: {code}" if method else code)
+        self.code = code
+        self.method = method
+
+
+class RateLimited(SlackError):
+    """Slack asks for a pause of `retry_after` seconds for this team and method."""
+
+    def __init__(self, method: str, retry_after: float) -> None:
+        super().__init__("ratelimited", method)
+        self.retry_after = retry_after
+
+
+class MessageGone(SlackError):
+    """The message to be changed does not exist any more."""
+
+
+class PlaceClosed(SlackError):
+    """The channel is archived, was left, or takes nothing from us."""
+
+
+class CredentialsRefused(SlackError):
+    """The token was refused, revoked, or lacks a scope."""
+
+
+class PayloadRefused(SlackError):
+    """Slack does not take this text, these blocks or these attachments."""
+
+
+class SlackUnavailable(SlackError):
+    """Slack answered nothing usable; whether it has acted is not known."""
+
+
+class UnsafePayload(ThreadlineError):
+    """The outbound gate refused a payload: it could notify, fetch, or is too large."""
+
+
+class AssistantError(ThreadlineError):
+    """The model did not answer; `code` is for the log, `message` for people."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(code)
+        self.code = code
+        self.message = message
+
+
+class AssistantUnavailable(AssistantError):
+    """The model is busy or away; `retry_after` in seconds when it said so."""
+
+    def __init__(
+        self, code: str, message: str, retry_after: float | None = None
+    ) -> None:
+        super().__init__(code, message)
+        self.retry_after = retry_after
+
+
+class AssistantRefused(AssistantError):
+    """The key, the model, the budget or the request was refused; a retry is no use."""
+
+
+class StreamEndedEarly(AssistantError):
+    """The stream of a pass stopped without a terminal event."""
+
+
+class TooManyToolRounds(ThreadlineError):
+    """The model kept calling tools past the limit of a turn."""
+
+
+class ToolError(ThreadlineError):
+    """A tool cannot do what was asked; the sentence is for the model."""

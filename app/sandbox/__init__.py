@@ -1,0 +1,1 @@
+"""Slack and OpenAI on your machine, for trying and for testing."""

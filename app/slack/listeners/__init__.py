@@ -1,0 +1,1 @@
+"""What Bolt calls when something arrives: clean it, store it, acknowledge it."""

@@ -1,0 +1,1 @@
+"""The reply in Slack: parts, edits, and when each may be sent."""

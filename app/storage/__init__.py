@@ -1,0 +1,1 @@
+"""All SQL; rows never leave this folder."""
