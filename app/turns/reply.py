@@ -8,8 +8,8 @@ from app.domain import Ending, Run, StoredDataMessage
 class Reply(Protocol):
     """One answer to one turn, shown to people as it grows.
 
-    All methods but `finish` never wait and never raise for what the other side does.
-    The order of text and data messages is kept.
+    Only `withdraw` and `finish` wait for the other side; nothing raises for what it
+    does. The order of text and data messages is kept.
     """
 
     def start_message(self, message_id: str) -> None:
@@ -24,18 +24,23 @@ class Reply(Protocol):
         What is shown stays until the new text is at least as long or final.
         """
 
-    def show_status(self, run: Run, label: str | None = None) -> None:
-        """Show the run's status; `label` says what is being done, in a few words."""
+    def show_status(self, run: Run) -> None:
+        """Show the run's status from now on."""
+
+    def show_step(self, label: str) -> None:
+        """Show what is being done beside writing, until the status changes."""
+
+    def show_waiting(self, count: int) -> None:
+        """Show how many messages wait for this answer to end."""
 
     def attach(self, data: StoredDataMessage) -> None:
         """Show a data message, whose row is committed, after the text so far."""
+
+    async def withdraw(self) -> None:
+        """Take back the first sign: nothing will be said."""
 
     async def finish(self, ending: Ending) -> str | None:
         """Wait until the reader has the final text and status.
 
         Returns the reason, in the other side's word, when it never will have it.
         """
-
-    @property
-    def text(self) -> str:
-        """The whole raw text so far."""

@@ -1,0 +1,118 @@
+"""The loop of a turn: stream, run the tools, submit their outputs, stream again."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, replace
+
+from app.assistants.assistant import Assistant
+from app.domain import (
+    CallState,
+    LedgerCall,
+    Run,
+    RunError,
+    RunEvent,
+    RunStatus,
+    StoredDataMessage,
+    Turn,
+)
+from app.storage.tool_calls import ToolLedger
+from app.tools.toolbox import Toolbox
+from app.turns.reply import Reply
+from app.turns.response import AssistantResponse, StoreData
+
+MAX_TOOL_ROUNDS = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnRun:
+    """How the run of a turn ended; `unfinished_text` is in no committed pass."""
+
+    run: Run
+    unfinished_text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnRunner:
+    """Answers turns with one assistant and one set of tools."""
+
+    assistant: Assistant
+    toolbox: Toolbox
+    ledger: ToolLedger
+
+    async def run_turn(
+        self, turn: Turn, *, reply: Reply, store_data: StoreData, stop: asyncio.Event
+    ) -> TurnRun:
+        """Answer one turn, from the first delta to the last tool's output.
+
+        A turn taken over goes on after its last committed pass: calls that are done
+        stay done, calls not started are run, and a write that may have happened ends
+        the turn as failed.
+        """
+        response = AssistantResponse(reply, store_data=store_data, stop=stop)
+        passes = await self.ledger.calls(turn.lease) if turn.is_prepared else []
+        if passes and (doubt := self._doubt(passes)):
+            return TurnRun(run=doubt)
+        stream = await self._first_stream(turn, passes, reply, stop)
+        pass_no = max((call.pass_no for call in passes), default=0)
+        run = await response.forward_stream(stream)
+        while run.status is RunStatus.REQUIRES_ACTION:
+            pass_no += 1
+            await self.ledger.commit_pass(turn.lease, pass_no, run)
+            if pass_no > MAX_TOOL_ROUNDS:
+                return TurnRun(run=_too_many_rounds(run))
+            reply.show_step(self.toolbox.label(run.tool_calls))
+            outputs = await self.toolbox.call(
+                turn, pass_no, run.tool_calls, stop=stop, show=reply.attach
+            )
+            if stop.is_set():
+                return TurnRun(run=replace(run, status=RunStatus.CANCELLED, output=()))
+            run = await response.forward_stream(
+                self.assistant.submit_tool_outputs(turn, run, outputs)
+            )
+        if run.status is RunStatus.CANCELLED:
+            await self.assistant.cancel(run)
+        return TurnRun(run=run, unfinished_text=response.pass_text)
+
+    async def _first_stream(
+        self,
+        turn: Turn,
+        passes: Sequence[LedgerCall],
+        reply: Reply,
+        stop: asyncio.Event,
+    ) -> AsyncGenerator[RunEvent]:
+        if not turn.is_prepared:
+            return self.assistant.run(turn)
+        last_pass = [call for call in passes if call.pass_no == passes[-1].pass_no]
+        if any(call.state is not CallState.DONE for call in last_pass):
+            await self.toolbox.call(
+                turn, last_pass[0].pass_no, last_pass, stop=stop, show=reply.attach
+            )
+        return self.assistant.resume(turn)
+
+    def _doubt(self, passes: Sequence[LedgerCall]) -> Run | None:
+        uncertain = self.toolbox.uncertain(passes)
+        if uncertain is None:
+            return None
+        return Run(
+            run_id="",
+            status=RunStatus.FAILED,
+            error=RunError(
+                code="outcome_unknown",
+                message=f"I can't tell whether {self.toolbox.describe(uncertain)}.",
+            ),
+        )
+
+
+def _too_many_rounds(run: Run) -> Run:
+    return replace(
+        run,
+        status=RunStatus.INCOMPLETE,
+        output=(),
+        incomplete_reason="tool_rounds",
+    )
+
+
+def shown_data(messages: Sequence[StoredDataMessage], reply: Reply) -> None:
+    """Attach data messages that a former owner committed but did not show."""
+    for message in messages:
+        reply.attach(message)
