@@ -1,0 +1,55 @@
+"""Stand-ins for seams; each keeps the promises of the seam it stands for."""
+
+from collections.abc import AsyncGenerator, Iterable
+
+from app.domain import Ending, Run, RunEvent, StoredDataMessage
+
+
+class RecordingReply:
+    """A reply whose reader sees everything at once, in order."""
+
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+        self.statuses: list[str] = []
+        self.steps: list[str] = []
+        self.data: list[StoredDataMessage] = []
+        self.waiting = 0
+        self.is_withdrawn = False
+        self.ending: Ending | None = None
+
+    def start_message(self, message_id: str) -> None:
+        assert message_id
+        self.messages.append("")
+
+    def append(self, delta: str) -> None:
+        if not self.messages:
+            self.messages.append("")
+        self.messages[-1] += delta
+
+    def replace(self, text: str) -> None:
+        self.messages[-1:] = [text]
+
+    def show_status(self, run: Run) -> None:
+        self.statuses.append(run.status)
+
+    def show_step(self, label: str) -> None:
+        self.steps.append(label)
+
+    def show_waiting(self, count: int) -> None:
+        self.waiting = count
+
+    def attach(self, data: StoredDataMessage) -> None:
+        self.data.append(data)
+
+    async def withdraw(self) -> None:
+        self.is_withdrawn = True
+
+    async def finish(self, ending: Ending) -> str | None:
+        self.ending = ending
+        return None
+
+
+async def stream_of(events: Iterable[RunEvent]) -> AsyncGenerator[RunEvent]:
+    """A stream that yields these events and ends."""
+    for event in events:
+        yield event
