@@ -1,0 +1,135 @@
+"""How the model server is steered: its pace, its faults, and what it was asked."""
+
+import asyncio
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+KEPT_REQUESTS = 200
+_KEPT_ITEMS = 10_000
+_MOST_FAULTS = 1_000
+
+
+class FaultKind(StrEnum):
+    """What can go wrong with one request, and what `value` means for it."""
+
+    SLOW_FIRST_TOKEN = "slow_first_token"  # noqa: S105 - seconds, default 5
+    CUT = "cut"  # the socket is cut after so many events, default 8
+    CLEAN_END = "clean_end"  # the stream just ends after so many events, default 8
+    HTTP_429 = "http_429"  # Retry-After in seconds, default 1
+    QUOTA = "quota"  # 429 that no waiting mends
+    HTTP_500 = "http_500"
+    ERROR_EVENT = "error_event"  # after so many events, default 2
+    FAILED = "failed"  # after so many events, default 2
+    INCOMPLETE = "incomplete"  # cut by max_output_tokens, default 12
+    REFUSAL = "refusal"
+
+
+_DEFAULTS = {
+    FaultKind.SLOW_FIRST_TOKEN: 5.0,
+    FaultKind.CUT: 8.0,
+    FaultKind.CLEAN_END: 8.0,
+    FaultKind.HTTP_429: 1.0,
+    FaultKind.ERROR_EVENT: 2.0,
+    FaultKind.FAILED: 2.0,
+    FaultKind.INCOMPLETE: 12.0,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault that waits for its request."""
+
+    kind: FaultKind
+    value: float
+
+
+@dataclass(slots=True, kw_only=True)
+class RequestRecord:
+    """One request as the server saw it.
+
+    `ended` is empty while it runs; then "completed", "incomplete", "refused", "hung
+    up" (the client went away) or the fault's kind.
+    """
+
+    number: int
+    body: object = None
+    status: int = 200
+    ended: str = ""
+    events: int = 0
+    seconds: float = 0.0
+    error: str | None = None
+
+
+@dataclass(slots=True)
+class ModelControl:
+    """The knobs of the model server; every one may be turned while it runs.
+
+    `rate` is in tokens a second, 0 means as fast as they can be written;
+    `first_token_delay` is in seconds.
+    """
+
+    rate: float = 0.0
+    first_token_delay: float = 0.0
+    requests: deque[RequestRecord] = field(
+        default_factory=lambda: deque(maxlen=KEPT_REQUESTS)
+    )
+    asked: int = 0
+    _faults: deque[Fault] = field(default_factory=deque)
+    _stored_items: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    def fault(self, kind: str, count: int = 1, value: float | None = None) -> None:
+        """Let the next `count` requests meet a fault; ValueError for an unknown one."""
+        known = FaultKind(kind)
+        number = _DEFAULTS.get(known, 0.0) if value is None else float(value)
+        if not 0 < count <= _MOST_FAULTS or number < 0:
+            raise ValueError("A fault needs a count from 1 to 1000 and a value from 0.")
+        self._faults.extend([Fault(known, number)] * count)
+
+    def clear_faults(self) -> None:
+        """Forget the faults that no request has met yet."""
+        self._faults.clear()
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """The faults still waiting, the next one first."""
+        return tuple(self._faults)
+
+    @property
+    def stored_items(self) -> OrderedDict[str, None]:
+        """The ids of items that were answered with `store` set."""
+        return self._stored_items
+
+    def take_fault(self) -> Fault | None:
+        """The fault of the request that begins now."""
+        return self._faults.popleft() if self._faults else None
+
+    def begin(self) -> RequestRecord:
+        """Note that a request has come."""
+        self.asked += 1
+        record = RequestRecord(number=self.asked)
+        self.requests.append(record)
+        return record
+
+    async def tell(self) -> None:
+        """Tell those who wait that a request has ended."""
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def wait_for(self, number: int) -> RequestRecord:
+        """Wait until request `number` (the first is 1) has ended, however it did."""
+        async with self._changed:
+            while True:
+                for record in self.requests:
+                    if record.number == number and record.ended:
+                        return record
+                await self._changed.wait()
+
+    def remember(self, items: list[dict[str, Any]]) -> None:
+        """Keep the ids of stored items, the newest ten thousand."""
+        for item in items:
+            self._stored_items[item["id"]] = None
+        while len(self._stored_items) > _KEPT_ITEMS:
+            self._stored_items.popitem(last=False)

@@ -1,0 +1,30 @@
+"""What the offline model may put out."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Text to say; `phase` is the wire's word: a commentary is said on the way."""
+
+    text: str
+    phase: Literal["commentary", "final_answer"] | None = "final_answer"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function to be called; `arguments` is the JSON as the model writes it."""
+
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """A refusal, which the wire keeps apart from text."""
+
+    text: str
+
+
+Output = Say | Call | Refuse
