@@ -26,6 +26,11 @@ _SHIFT = re.compile(
     r"|\b(?:cooler|colder|turn\s+(?:\S+\s+){0,4}down)\b",
     re.IGNORECASE,
 )
+_SHIFTED = re.compile(
+    r"\b(?:the|our|my)\s+(?P<room>[a-z][a-z _-]{0,30}?)\s+"
+    r"(?:an?|one|two|three|four|five|half|\d\S*|up|down|by|warmer|hotter|cooler|colder)\b",
+    re.IGNORECASE,
+)
 _STEP = re.compile(
     r"\b(?P<step>half a|one|two|three|four|five|\d+(?:\.\d+)?)\s*(?:°|degrees?\b)"
     r"|\bby\s+(?P<by>\d+(?:\.\d+)?)",
@@ -144,8 +149,10 @@ def _shifts(sentence: str, last: str | None) -> list[Wish]:
         word = (step["step"] or step["by"]).lower()
         size = float(_STEPS.get(word) or word)
     rooms = known_rooms(sentence)
-    if not rooms:
-        rooms = [last] if last and not _ALL.search(sentence) else list(ROOMS)
+    if not rooms and not _ALL.search(sentence):
+        named = _SHIFTED.search(sentence)
+        rooms = [named["room"]] if named else [last] if last else []
+    rooms = rooms or list(ROOMS)
     return [Wish(Aim.SHIFT, room, size if match["up"] else -size) for room in rooms]
 
 
