@@ -1,0 +1,109 @@
+"""Bolt, set up so that what Slack sends is committed before it is acknowledged."""
+
+import logging
+import traceback
+from collections.abc import Awaitable, Callable
+
+from slack_bolt.async_app import AsyncApp
+from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.request.async_request import AsyncBoltRequest
+from slack_bolt.response import BoltResponse
+from slack_sdk.web.async_client import AsyncWebClient
+
+from app import telemetry
+from app.slack.bot import Bot
+from app.slack.intake import Intake
+from app.slack.listeners import actions, catch_all, messages
+from app.slack.payloads import Kind, Payload, installed_team, kind_of
+
+log = logging.getLogger(__name__)
+
+
+def build_bolt(client: AsyncWebClient, bot: Bot, intake: Intake) -> AsyncApp:
+    """Return a Bolt app whose listeners finish before Slack gets its answer.
+
+    A listener that fails is not acknowledged, so Slack sends the event again. Requests
+    must have been verified before they come here.
+    """
+    # Bolt logs whole payloads below this level.
+    quiet = logging.getLogger("slack_bolt")
+    quiet.setLevel(logging.ERROR)
+    bolt = AsyncApp(
+        logger=quiet,
+        name="threadline",
+        client=client,
+        authorize=_authorize_as(bot, client.token),
+        process_before_response=True,
+        request_verification_enabled=False,
+        ssl_check_enabled=False,
+        ignoring_self_events_enabled=False,
+        attaching_function_token_enabled=False,
+        attaching_conversation_kwargs_enabled=False,
+    )
+    bolt.error(_leave_unacknowledged)
+    bolt.use(_only_for(bot))
+    messages.listen(bolt, bot, intake)
+    actions.listen(bolt, bot, intake)
+    catch_all.listen(bolt)
+    return bolt
+
+
+async def dispatch(bolt: AsyncApp, payload: Payload) -> BoltResponse:
+    """Return the answer to a verified payload: 200, or 500 when it was not stored.
+
+    What nobody has a use for is counted and acknowledged: Slack would send it again.
+    """
+    kind = kind_of(payload)
+    if kind is None:
+        telemetry.count("slack.nonsense")
+        return BoltResponse(status=200)
+    if kind is Kind.SSL_CHECK:
+        return BoltResponse(status=200)
+    # Bolt's word for "an object already, verified already".
+    request = AsyncBoltRequest(body=dict(payload), mode="socket_mode")
+    return await bolt.async_dispatch(request)
+
+
+def _authorize_as(
+    bot: Bot, token: str | None
+) -> Callable[[], Awaitable[AuthorizeResult]]:
+    """Without this Bolt asks `auth.test` again."""
+    result = AuthorizeResult(
+        enterprise_id=None,
+        team_id=bot.team_id,
+        bot_user_id=bot.user_id,
+        bot_id=bot.bot_id,
+        bot_token=token,
+    )
+
+    async def authorize() -> AuthorizeResult:
+        return result
+
+    return authorize
+
+
+def _only_for(
+    bot: Bot,
+) -> Callable[[Payload, Callable[[], Awaitable[None]]], Awaitable[BoltResponse | None]]:
+    async def only_our_team(
+        body: Payload,
+        next_: Callable[[], Awaitable[None]],
+    ) -> BoltResponse | None:
+        if installed_team(body) != bot.team_id:
+            telemetry.count("slack.other_team")
+            return BoltResponse(status=200)
+        await next_()
+        return None
+
+    return only_our_team
+
+
+async def _leave_unacknowledged(error: Exception) -> BoltResponse:
+    telemetry.count("slack.not_acknowledged")
+    # An error's own words may quote the message, so only its kind and place are told.
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f"{frames[-1].name}:{frames[-1].lineno}" if frames else ""
+    log.error(
+        "event not acknowledged", extra={"error": type(error).__name__, "where": where}
+    )
+    return BoltResponse(status=500)

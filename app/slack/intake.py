@@ -1,0 +1,140 @@
+"""From a cleaned message to the durable inbox, and what follows its commit."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from app import telemetry
+from app.domain import (
+    DeletedMessage,
+    IncomingMessage,
+    Refusal,
+    SlackThread,
+    StopRequest,
+)
+from app.errors import SlackError
+from app.slack.people import People
+from app.storage.inbox import Added, Inbox
+from app.storage.policy import AnswerPolicy
+
+log = logging.getLogger(__name__)
+
+_MOST_TELLINGS = 100
+_DRAIN = 5.0
+
+_FINISHED = "This answer is already finished, so there is nothing left to stop."
+_REFUSALS = {
+    Refusal.GUEST: (
+        "I can only answer full members of this workspace. "
+        "Please ask one of them to put your question to me."
+    ),
+    Refusal.STRANGER: (
+        "I can only answer people of the organisation that runs me. "
+        "Please ask one of them to put your question to me."
+    ),
+    Refusal.TOO_MANY_TURNS: (
+        "That was a lot of questions for one hour. Please ask me again a bit later."
+    ),
+}
+
+
+class Intake:
+    """Takes in what the listeners read; every method returns after its commit.
+
+    Whatever must be told to people is told in a task of its own, so that Slack's
+    acknowledgement never waits for it.
+    """
+
+    def __init__(
+        self,
+        *,
+        inbox: Inbox,
+        people: People,
+        policy: AnswerPolicy,
+        message_added: Callable[[int, SlackThread], None],
+        request_local_stop: Callable[[StopRequest], None],
+        tell: Callable[[SlackThread, str, str], Awaitable[object]],
+    ) -> None:
+        self._inbox = inbox
+        self._people = people
+        self._policy = policy
+        self._message_added = message_added
+        self._request_local_stop = request_local_stop
+        self._tell = tell
+        self._telling: set[asyncio.Task[None]] = set()
+
+    async def message(self, message: IncomingMessage) -> None:
+        """Store a message or a newer version of one.
+
+        Raises StorageError when it is not stored; then it must not be acknowledged.
+        """
+        person = self._people.cached(message.thread.team_id, message.author_id)
+        added = await self._inbox.add(message, person)
+        telemetry.count("intake.stored" if added.stored else "intake.left_alone")
+        self._follow_up(added)
+        if added.refused:
+            self._tell_later(
+                message.thread, message.author_id, _REFUSALS.get(added.refused)
+            )
+
+    async def deleted(self, deleted: DeletedMessage) -> None:
+        """Forget the text of a removed message; raises StorageError as `message`."""
+        self._follow_up(await self._inbox.delete(deleted))
+
+    async def stop_clicked(
+        self,
+        turn_id: int,
+        user_id: str,
+        user_team_id: str | None,
+        thread: SlackThread,
+    ) -> None:
+        """End the turn that the button was made for; an old button ends nothing."""
+        is_external = user_team_id not in (None, thread.team_id)
+        if is_external and not self._policy.allow_external:
+            self._tell_later(thread, user_id, _REFUSALS[Refusal.STRANGER])
+            return
+        if await self._inbox.request_stop(thread.team_id, turn_id, user_id):
+            self._request_local_stop(StopRequest(turn_id=turn_id, stopped_by=user_id))
+        else:
+            self._tell_later(thread, user_id, _FINISHED)
+
+    async def tell_refusal(
+        self, thread: SlackThread, user_id: str, refusal: Refusal
+    ) -> None:
+        """Tell one person, who alone sees it, why there is no answer.
+
+        Bots are told nothing: they might answer.
+        """
+        self._tell_later(thread, user_id, _REFUSALS.get(refusal))
+
+    async def close(self) -> None:
+        """Wait a few seconds for what is still being told, then give it up."""
+        if self._telling:
+            _, late = await asyncio.wait(self._telling, timeout=_DRAIN)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late)
+
+    def _follow_up(self, added: Added) -> None:
+        if added.ready_conversation_id is not None:
+            self._message_added(added.ready_conversation_id, added.thread)
+        if added.stop:
+            self._request_local_stop(added.stop)
+
+    def _tell_later(self, thread: SlackThread, user_id: str, text: str | None) -> None:
+        if text is None:
+            return
+        if len(self._telling) >= _MOST_TELLINGS:
+            telemetry.count("intake.not_told")
+            return
+        task = asyncio.create_task(self._tell_now(thread, user_id, text))
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+
+    async def _tell_now(self, thread: SlackThread, user_id: str, text: str) -> None:
+        try:
+            await self._tell(thread, user_id, text)
+        except SlackError as error:
+            telemetry.count("intake.not_told")
+            log.info("notice not delivered", extra={"error": error.code})
