@@ -12,7 +12,6 @@ from app.domain import (
     RunError,
     RunEvent,
     RunStatus,
-    StoredDataMessage,
     Turn,
 )
 from app.storage.tool_calls import ToolLedger
@@ -73,6 +72,13 @@ class TurnRunner:
             await self.assistant.cancel(run)
         return TurnRun(run=run, unfinished_text=response.pass_text)
 
+    async def has_changed(self, turn: Turn) -> bool:
+        """Whether a tool of this turn has changed anything, as far as is known."""
+        return any(
+            call.state is CallState.DONE and self.toolbox.is_write(call.call.name)
+            for call in await self.ledger.calls(turn.lease)
+        )
+
     async def _first_stream(
         self,
         turn: Turn,
@@ -110,9 +116,3 @@ def _too_many_rounds(run: Run) -> Run:
         output=(),
         incomplete_reason="tool_rounds",
     )
-
-
-def shown_data(messages: Sequence[StoredDataMessage], reply: Reply) -> None:
-    """Attach data messages that a former owner committed but did not show."""
-    for message in messages:
-        reply.attach(message)

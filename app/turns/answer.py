@@ -1,0 +1,183 @@
+"""One claimed turn, from the first sign to the freed thread."""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from app import telemetry
+from app.domain import (
+    DataMessage,
+    Ending,
+    Run,
+    RunError,
+    RunStatus,
+    StopRequest,
+    StoredDataMessage,
+    Turn,
+    TurnState,
+)
+from app.errors import AssistantError, DatabaseUnavailable, LeaseLost
+from app.storage.data_messages import DataMessages
+from app.storage.turns import TurnStore
+from app.turns.prepare import Ask, Nothing, Preparation, Say
+from app.turns.reply import Reply
+from app.turns.run_turn import TurnRun, TurnRunner
+
+log = logging.getLogger(__name__)
+
+MAX_ATTEMPTS = 3
+_PATIENCE = 1.0
+
+OpenReply = Callable[[Turn], Awaitable[Reply]]
+NameOf = Callable[[str, str], Awaitable[str]]
+
+_STATES = {
+    RunStatus.COMPLETED: TurnState.DONE,
+    RunStatus.INCOMPLETE: TurnState.DONE,
+    RunStatus.CANCELLED: TurnState.CANCELLED,
+}
+
+
+class TurnStop:
+    """Whether, and by whom, the end of a running turn was asked for."""
+
+    def __init__(self) -> None:
+        self.event = asyncio.Event()
+        self.stopped_by: str | None = None
+
+    def request(self, stop: StopRequest) -> None:
+        """Ask for the end; only the first to ask is named."""
+        if not self.event.is_set():
+            self.stopped_by = stop.stopped_by
+            self.event.set()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answerer:
+    """Answers claimed turns; what becomes of one never touches another."""
+
+    open_reply: OpenReply
+    name_of: NameOf
+    preparation: Preparation
+    runner: TurnRunner
+    store: TurnStore
+    data_messages: DataMessages
+
+    async def answer(
+        self, turn: Turn, stop: TurnStop, on_open: Callable[[Reply], None]
+    ) -> bool:
+        """Answer `turn` and free its conversation; true when more is wanted there.
+
+        Raises LeaseLost, having written nothing more, when somebody else goes on.
+        """
+        started = time.monotonic()
+        reply = await self.open_reply(turn)
+        on_open(reply)
+        ended = await self._guarded(turn, stop, reply)
+        if ended is None:
+            await reply.withdraw()
+            ended = TurnRun(run=Run(run_id="", status=RunStatus.COMPLETED))
+            return await self._free(turn, ended, Ending(status=RunStatus.COMPLETED))
+        ending = await self._ending(turn, stop, ended, time.monotonic() - started)
+        if turn.attempt > MAX_ATTEMPTS:
+            # Even saying that it failed has failed: let the next message have its turn.
+            return await self._free(turn, ended, replace(ending, blocked_by="crashed"))
+        blocked_by = await reply.finish(ending)
+        return await self._free(turn, ended, replace(ending, blocked_by=blocked_by))
+
+    async def _guarded(
+        self, turn: Turn, stop: TurnStop, reply: Reply
+    ) -> TurnRun | None:
+        try:
+            return await self._run(turn, stop, reply)
+        except LeaseLost:
+            raise
+        except AssistantError as error:
+            return _failed(error.code, error.message)
+        except Exception:
+            log.exception("turn failed", extra={"turn_id": turn.turn_id})
+            return _failed("internal", "Something went wrong on my side.")
+
+    async def _run(self, turn: Turn, stop: TurnStop, reply: Reply) -> TurnRun | None:
+        if turn.attempt >= MAX_ATTEMPTS:
+            return _failed("crashed", "I tried three times and did not get through.")
+        if earlier := await self.store.stop_requested(turn.lease):
+            stop.request(earlier)
+        match await self.preparation.prepare(turn):
+            case Nothing():
+                return None
+            case Say(text=text):
+                reply.append(text)
+                completed = Run(run_id="", status=RunStatus.COMPLETED)
+                return TurnRun(run=completed, unfinished_text=text)
+            case Ask(notice=notice):
+                return await self._ask(turn, stop, reply, notice)
+
+    async def _ask(
+        self, turn: Turn, stop: TurnStop, reply: Reply, notice: DataMessage | None
+    ) -> TurnRun:
+        async def store_data(message: DataMessage) -> StoredDataMessage:
+            return await self.data_messages.store(turn.lease, message)
+
+        if notice:
+            await store_data(notice)
+        for message in await self.data_messages.unshown(turn.lease):
+            reply.attach(message)
+        return await self.runner.run_turn(
+            turn, reply=reply, store_data=store_data, stop=stop.event
+        )
+
+    async def _ending(
+        self, turn: Turn, stop: TurnStop, ended: TurnRun, seconds: float
+    ) -> Ending:
+        run = ended.run
+        error_id = None
+        if run.error:
+            error_id = secrets.token_hex(2)
+            log.warning(
+                "run failed",
+                extra={
+                    "error_id": error_id,
+                    "turn_id": turn.turn_id,
+                    "run_id": run.run_id,
+                    "code": run.error.code,
+                },
+            )
+        telemetry.count(f"turns.{run.status}")
+        stopped_by = None
+        if run.status is RunStatus.CANCELLED and stop.stopped_by:
+            stopped_by = await self.name_of(turn.lease.team_id, stop.stopped_by)
+        is_broken = run.status in (RunStatus.FAILED, RunStatus.EXPIRED)
+        return Ending(
+            status=run.status,
+            seconds=seconds,
+            usage=run.usage,
+            error=run.error,
+            error_id=error_id,
+            incomplete_reason=run.incomplete_reason,
+            stopped_by=stopped_by,
+            changed_something=is_broken and await self.runner.has_changed(turn),
+        )
+
+    async def _free(self, turn: Turn, ended: TurnRun, ending: Ending) -> bool:
+        """Write the end; while the database is away, try until the lease is lost."""
+        while True:
+            try:
+                return await self.store.finish(
+                    turn.lease,
+                    ending,
+                    _STATES.get(ending.status, TurnState.FAILED),
+                    output=ended.run.output,
+                    unfinished_text=ended.unfinished_text,
+                )
+            except DatabaseUnavailable:
+                log.warning("turn end not saved", extra={"turn_id": turn.turn_id})
+                await asyncio.sleep(_PATIENCE)
+
+
+def _failed(code: str, message: str) -> TurnRun:
+    error = RunError(code=code, message=message)
+    return TurnRun(run=Run(run_id="", status=RunStatus.FAILED, error=error))

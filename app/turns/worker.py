@@ -1,0 +1,231 @@
+"""What drains the queue: claims turns, keeps the lease, lets go when it is lost."""
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+from app import __version__, telemetry
+from app.domain import Lease, SlackThread, StopRequest, Turn
+from app.errors import DatabaseUnavailable, LeaseLost
+from app.storage.leases import Leases
+from app.storage.turns import TurnStore
+from app.storage.wakeup import Wakeup
+from app.turns.answer import Answerer, TurnStop
+from app.turns.reply import Reply
+
+log = logging.getLogger(__name__)
+
+# A process that can't be sure of its lease falls silent before others think it dead.
+_MARGIN = 0.5
+_QUEUED_AFTER = 1.0
+_AFTER_A_FAILURE = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerLimits:
+    """How much one process takes on; times in seconds."""
+
+    turns: int = 200
+    turns_per_team: int = 50
+    lease: float = 10.0
+    beat: float = 2.0
+    sweep: float = 2.0
+
+
+@dataclass(slots=True, kw_only=True)
+class _Running:
+    """A turn of ours, and what the rest of the process may do to it."""
+
+    turn: Turn
+    stop: TurnStop = field(default_factory=TurnStop)
+    reply: Reply | None = None
+    task: asyncio.Task[bool] | None = None
+
+
+class Worker:
+    """Answers turns of many threads at once, one at a time for each thread."""
+
+    def __init__(
+        self,
+        worker_id: str,
+        *,
+        store: TurnStore,
+        leases: Leases,
+        wakeup: Wakeup,
+        limits: WorkerLimits | None = None,
+        show_queued: Callable[[SlackThread], Awaitable[None]],
+    ) -> None:
+        self._worker_id = worker_id
+        self._store = store
+        self._leases = leases
+        self._wakeup = wakeup
+        self._limits = limits or WorkerLimits()
+        self._show_queued = show_queued
+        self._running: dict[int, _Running] = {}
+        self._held_until = 0.0
+        self._side_tasks: set[asyncio.Task[bool]] = set()
+        self._claiming = asyncio.Lock()
+
+    async def start(self, answerer: Answerer) -> None:
+        """Take the lease, then begin to claim turns and to answer them."""
+        await self._beat()
+        self._watch(_forever(self._keep_the_lease))
+        self._watch(_forever(lambda: self._drain(answerer)))
+
+    async def close(self) -> None:
+        """Hand running turns over: another process goes on with them at once."""
+        handed_over = list(self._running.values())
+        tasks = [*self._side_tasks, *(each.task for each in handed_over if each.task)]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        for each in handed_over:
+            await self._release(each.turn.lease)
+        await self._leases.retire(self._worker_id)
+
+    def holds(self, lease: Lease) -> bool:
+        """Whether this process may still write for the turn, by its own clock."""
+        running = self._running.get(lease.conversation_id)
+        return (
+            running is not None
+            and running.turn.lease == lease
+            and time.monotonic() < self._held_until
+        )
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the lease of this process holds."""
+        return time.monotonic() < self._held_until
+
+    def request_stop(self, stop: StopRequest) -> None:
+        """End the turn if it runs here; it then ends normally, as cancelled."""
+        for running in self._running.values():
+            if running.turn.turn_id == stop.turn_id:
+                running.stop.request(stop)
+
+    def message_added(self, conversation_id: int, thread: SlackThread) -> None:
+        """Claim soon; until then let the people see that their message waits."""
+        self._wakeup.wake()
+        if conversation_id in self._running:
+            self._watch(self._count_waiting(conversation_id, thread))
+        elif self._is_full(thread.team_id):
+            self._watch(self._say_queued(conversation_id, thread))
+
+    async def _drain(self, answerer: Answerer) -> None:
+        free = self._limits.turns - len(self._running)
+        async with self._claiming:
+            claimed = await self._claim(free) if free and self.is_alive else []
+            for turn in claimed:
+                self._take(turn, answerer)
+        if not claimed:
+            await self._wakeup.wait(self._limits.sweep)
+
+    async def _claim(self, free: int) -> list[Turn]:
+        teams = Counter(each.turn.lease.team_id for each in self._running.values())
+        most = self._limits.turns_per_team
+        full = [team_id for team_id, count in teams.items() if count >= most]
+        try:
+            return await self._store.claim(self._worker_id, min(free, most), full)
+        except DatabaseUnavailable:
+            log.warning("nothing claimed, the database does not answer")
+            return []
+
+    def _take(self, turn: Turn, answerer: Answerer) -> None:
+        running = _Running(turn=turn)
+        self._running[turn.lease.conversation_id] = running
+        running.task = asyncio.create_task(_monitored(self._answer(running, answerer)))
+
+    async def _answer(self, running: _Running, answerer: Answerer) -> None:
+        lease = running.turn.lease
+
+        def opened(reply: Reply) -> None:
+            running.reply = reply
+
+        try:
+            await answerer.answer(running.turn, running.stop, opened)
+        except LeaseLost:
+            log.info("turn taken over elsewhere", extra={"turn_id": lease.turn_id})
+        finally:
+            del self._running[lease.conversation_id]
+            self._wakeup.wake()
+
+    async def _keep_the_lease(self) -> None:
+        await asyncio.sleep(self._limits.beat)
+        try:
+            async with asyncio.timeout(self._limits.lease / 2):
+                await self._beat()
+                await self._reap()
+        except (DatabaseUnavailable, TimeoutError):
+            log.warning("no heartbeat, the database does not answer")
+        if not self.is_alive:
+            self._let_go()
+
+    async def _reap(self) -> None:
+        # Not while a claim is under way: its turns would look abandoned by us.
+        async with self._claiming:
+            reaped = await self._leases.reap(self._worker_id, list(self._running))
+        if reaped:
+            self._wakeup.wake()
+
+    async def _beat(self) -> None:
+        began = time.monotonic()
+        await self._leases.beat(self._worker_id, __version__, self._limits.lease)
+        self._held_until = began + self._limits.lease - _MARGIN
+
+    def _let_go(self) -> None:
+        for running in self._running.values():
+            if running.task:
+                running.task.cancel()
+
+    async def _release(self, lease: Lease) -> None:
+        try:
+            await self._store.release(lease)
+        except LeaseLost:
+            log.debug("turn had ended already", extra={"turn_id": lease.turn_id})
+
+    def _is_full(self, team_id: str) -> bool:
+        of_team = sum(
+            each.turn.lease.team_id == team_id for each in self._running.values()
+        )
+        return (
+            len(self._running) >= self._limits.turns
+            or of_team >= self._limits.turns_per_team
+        )
+
+    async def _count_waiting(self, conversation_id: int, thread: SlackThread) -> None:
+        count = await self._store.waiting(thread.team_id, conversation_id)
+        running = self._running.get(conversation_id)
+        if running and running.reply:
+            running.reply.show_waiting(count)
+
+    async def _say_queued(self, conversation_id: int, thread: SlackThread) -> None:
+        await asyncio.sleep(_QUEUED_AFTER)
+        if await self._store.is_ready(thread.team_id, conversation_id):
+            await self._show_queued(thread)
+
+    def _watch(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(_monitored(work))
+        self._side_tasks.add(task)
+        task.add_done_callback(self._side_tasks.discard)
+
+
+async def _monitored(work: Coroutine[Any, Any, None]) -> bool:
+    """Log what no caller is there to hear; false when the work failed."""
+    try:
+        await work
+    except Exception:
+        log.exception("task failed")
+        telemetry.count("tasks.failed")
+        return False
+    return True
+
+
+async def _forever(step: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    while True:
+        if not await _monitored(step()):
+            await asyncio.sleep(_AFTER_A_FAILURE)
