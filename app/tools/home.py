@@ -24,7 +24,7 @@ def _room(text: str) -> str:
 def _temperature(value: object) -> float:
     # A bool is an int to Python; NaN, which JSON as read here knows, is in no range.
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(_ALLOWED)  # noqa: TRY004
+        raise ValueError(_ALLOWED)  # noqa: TRY004 - pydantic reads these
     if not LOWEST <= value <= HIGHEST:
         raise ValueError(_ALLOWED)
     return float(value)

@@ -1,0 +1,187 @@
+"""The one table of what can go wrong at a model's server, and what people read then."""
+
+import email.utils
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import openai
+
+from app import telemetry
+from app.errors import (
+    AssistantError,
+    AssistantRefused,
+    AssistantUnavailable,
+    StreamEndedEarly,
+)
+
+_OPERATOR = "Please tell whoever runs me."
+_LATER = "Please try again in a minute."
+
+_AWAY = f"I can't reach the model right now. {_LATER}"
+_BUSY = f"The model is too busy right now. {_LATER}"
+_TROUBLE = f"The model has trouble answering right now. {_LATER}"
+_BUDGET = f"The budget for the model is used up. {_OPERATOR}"
+_TOO_LONG = "This thread has grown too long for the model. Please start a new one."
+_NOT_THIS = "The model refused this request. Please put it differently."
+_NO_MODEL = f"The model I am set to use is not available. {_OPERATOR}"
+_NO_KEY = f"The model's server refused my key. {_OPERATOR}"
+_NOT_ALLOWED = f"I am not allowed to use this model. {_OPERATOR}"
+_BAD_REQUEST = f"The model's server did not take my request. {_OPERATOR}"
+_BROKE_OFF = "The connection to the model broke off. Please ask again."
+_SILENT = "The model stopped answering. Please ask again."
+_UNREADABLE = f"The model's server answered in a way I can't read. {_OPERATOR}"
+_NO_ANSWER = "The model could not answer this. Please try again or put it differently."
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One way to fail; only what may pass by itself is worth a retry."""
+
+    sentence: str
+    may_pass: bool = False
+
+
+# A code is the server's word; where it gives none, its `type` stands in.
+_BY_CODE: Mapping[str, _Row] = {
+    "invalid_api_key": _Row(_NO_KEY),
+    "model_not_found": _Row(_NO_MODEL),
+    "context_length_exceeded": _Row(_TOO_LONG),
+    "insufficient_quota": _Row(_BUDGET),
+    "billing_hard_limit_reached": _Row(_BUDGET),
+    "billing_not_active": _Row(_BUDGET),
+    "credit_balance_exhausted": _Row(_BUDGET),
+    "organization_spend_limit_exceeded": _Row(_BUDGET),
+    "project_spend_limit_exceeded": _Row(_BUDGET),
+    "organization_usage_limit_exceeded": _Row(_BUDGET),
+    "rate_limit_exceeded": _Row(_BUSY, may_pass=True),
+    "slow_down": _Row(_BUSY, may_pass=True),
+    "overloaded_error": _Row(_BUSY, may_pass=True),
+    "server_error": _Row(_TROUBLE, may_pass=True),
+    "invalid_prompt": _Row(_NOT_THIS),
+    "content_filter": _Row(_NOT_THIS),
+    "content_policy_violation": _Row(_NOT_THIS),
+    "bio_policy": _Row(_NOT_THIS),
+    "misalignment_policy_violation": _Row(_NOT_THIS),
+    "data_residency_mismatch": _Row(_NOT_ALLOWED),
+}
+_BY_STATUS: Mapping[int, _Row] = {
+    400: _Row(_BAD_REQUEST),
+    401: _Row(_NO_KEY),
+    402: _Row(_BUDGET),
+    403: _Row(_NOT_ALLOWED),
+    404: _Row(_NO_MODEL),
+    408: _Row(_TROUBLE, may_pass=True),
+    413: _Row(_TOO_LONG),
+    429: _Row(_BUSY, may_pass=True),
+    500: _Row(_TROUBLE, may_pass=True),
+}
+_FIRST_SERVER_FAULT = 500
+_CONTEXT_FULL = re.compile(
+    r"context (?:length|window|size)|max_model_len", re.IGNORECASE
+)
+_QUOTED = re.compile(r"(?<!\w)(['\"`]).*?\1(?!\w)|[{\[(].*[)\]}]", re.DOTALL)
+_MOST_LOGGED = 200
+
+
+class ServerSaid(Exception):
+    """What went wrong in a server's own words, for the log; the cause of ours."""
+
+
+def refused_request(error: openai.APIStatusError) -> AssistantError:
+    """Return our error for a request that was answered with a 4xx or 5xx status."""
+    return failure(
+        code=error.code,
+        kind=error.type,
+        status=error.status_code,
+        words=error.message,
+        retry_after=retry_after(error.response.headers),
+    )
+
+
+def failure(
+    *,
+    code: str | None,
+    kind: str | None = None,
+    status: int | None = None,
+    words: str = "",
+    retry_after: float | None = None,
+) -> AssistantError:
+    """Return our error for what a server said: by code, else by type, else by status.
+
+    AssistantUnavailable is worth a retry, AssistantRefused is not.
+    """
+    # Compatible servers give no code for a full context, only words.
+    if status in (None, 400) and code not in _BY_CODE and _CONTEXT_FULL.search(words):
+        code = "context_length_exceeded"
+    name = code or kind or (f"http_{status}" if status else "unknown_error")
+    row = _BY_CODE.get(code or "") or _BY_CODE.get(kind or "") or _by_status(status)
+    if row.may_pass:
+        return AssistantUnavailable(name, row.sentence, retry_after)
+    return AssistantRefused(name, row.sentence)
+
+
+def _by_status(status: int | None) -> _Row:
+    if status is None:
+        return _Row(_NO_ANSWER)
+    default = _BY_STATUS[500 if status >= _FIRST_SERVER_FAULT else 400]
+    return _BY_STATUS.get(status, default)
+
+
+def unreachable() -> AssistantError:
+    """Return our error for a server that could not be connected to."""
+    return AssistantUnavailable("unreachable", _AWAY)
+
+
+def broke_off(code: str = "stream_ended_early") -> AssistantError:
+    """Return our error for a stream that stopped without its terminal event."""
+    return StreamEndedEarly(code, _BROKE_OFF)
+
+
+def fell_silent() -> AssistantError:
+    """Return our error for a server that sent nothing for too long."""
+    return StreamEndedEarly("timeout", _SILENT)
+
+
+def unreadable() -> AssistantError:
+    """Return our error for an answer that is no stream of events."""
+    return AssistantRefused("unreadable_answer", _UNREADABLE)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return how many seconds a server asks to wait (RFC 9110, section 10.2.3)."""
+    asked = headers.get("retry-after", "")
+    try:
+        if in_ms := headers.get("retry-after-ms"):
+            return max(0.0, float(in_ms) / 1000)
+        return max(0.0, float(asked))
+    except ValueError:
+        pass
+    try:
+        until = email.utils.parsedate_to_datetime(asked).timestamp()
+    except ValueError:
+        return None
+    return max(0.0, until - time.time())
+
+
+def log_facts(error: AssistantError) -> dict[str, Any]:
+    """Return what a log may hold of `error`: never what people wrote."""
+    facts: dict[str, Any] = {"code": error.code}
+    match error.__cause__:
+        case openai.APIStatusError() as cause:
+            facts["status"] = cause.status_code
+            facts["request_id"] = cause.request_id
+            if isinstance(cause.body, Mapping):
+                facts["said"] = _scrubbed(str(cause.body.get("message", "")))
+        case ServerSaid() as cause:
+            facts["said"] = _scrubbed(str(cause))
+        case BaseException() as cause:
+            facts["cause"] = type(cause.__cause__ or cause).__name__
+    return facts
+
+
+def _scrubbed(words: str) -> str:
+    # Servers quote the request that they refuse; what they quote may be a message.
+    return telemetry.redact(_QUOTED.sub("…", words))[:_MOST_LOGGED]

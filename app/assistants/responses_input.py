@@ -1,0 +1,148 @@
+"""A thread's history as the input of a Responses request, always valid."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from app.domain import ItemKind, ThreadItem
+
+_SAID = (ItemKind.WANTED, ItemKind.OVERHEARD)
+_OUTCOME_UNKNOWN = "Error: the outcome is unknown; it was not run again."
+_LEFT_OUT = "(Older messages of this thread are left out here.)"
+_LONGEST_NAME = 80
+_OUTPUT = "function_call_output"
+
+InputItem = dict[str, Any]
+
+
+def input_items(
+    history: Sequence[ThreadItem], *, most_characters: int, with_reasoning: bool
+) -> list[InputItem]:
+    """Return the input items of `history`, its oldest turns left out when it is long.
+
+    Every call has exactly one output, every output follows its call. Reasoning is
+    replayed only as the server's own encrypted content.
+    """
+    turns = [_TurnItems(turn, with_reasoning) for turn in _turns_of(history)]
+    kept: list[_TurnItems] = []
+    left = most_characters
+    for turn in reversed(turns):
+        left -= turn.characters
+        if left < 0 and kept:
+            break
+        kept.append(turn)
+    items = [item for turn in reversed(kept) for item in turn.within(most_characters)]
+    return [_note(), *items] if len(kept) < len(turns) else items
+
+
+class _TurnItems:
+    """What one turn adds to the input; it is kept or left out as a whole."""
+
+    def __init__(self, turn: Sequence[ThreadItem], with_reasoning: bool) -> None:
+        self._said = [item for item in turn if item.kind in _SAID]
+        answered = [item for item in turn if item.kind not in _SAID]
+        self._answered = list(_paired(_replayed(answered, with_reasoning)))
+        self.characters = sum(map(_length, self._said)) + sum(
+            len(str(item)) for item in self._answered
+        )
+
+    def within(self, most_characters: int) -> Iterator[InputItem]:
+        """Yield the items; of a turn too long by itself, less of what was overheard."""
+        surplus = self.characters - most_characters
+        for item in self._said:
+            if surplus > 0 and item.kind is ItemKind.OVERHEARD:
+                surplus -= _length(item)
+            elif message := _message(item):
+                yield message
+        yield from self._answered
+
+
+def _turns_of(history: Sequence[ThreadItem]) -> list[list[ThreadItem]]:
+    """Split the history where people speak after the assistant did."""
+    turns: list[list[ThreadItem]] = []
+    was_said = False
+    for item in history:
+        is_said = item.kind in _SAID
+        if not turns or (is_said and not was_said):
+            turns.append([])
+        turns[-1].append(item)
+        was_said = is_said
+    return turns
+
+
+def _message(item: ThreadItem) -> InputItem | None:
+    text = str(item.item.get("text") or "")
+    files = "".join(
+        f"\n[file: {_one_line(name)}]" for name in item.item.get("files", ())
+    )
+    is_overheard = item.kind is ItemKind.OVERHEARD
+    if is_overheard and not (text or files):
+        return None
+    author = _one_line(item.item.get("author") or "Somebody")
+    mark = "(overheard) " if is_overheard else ""
+    content = f"{mark}{author}: {text}{files}"
+    return {"type": "message", "role": "user", "content": content}
+
+
+def _one_line(name: object) -> str:
+    return " ".join(str(name).split())[:_LONGEST_NAME]
+
+
+def _length(item: ThreadItem) -> int:
+    return len(str(item.item.get("text") or ""))
+
+
+def _note() -> InputItem:
+    return {"type": "message", "role": "user", "content": _LEFT_OUT}
+
+
+def _replayed(
+    answered: Sequence[ThreadItem], with_reasoning: bool
+) -> Iterator[InputItem]:
+    for item in answered:
+        match item.item:
+            case {"call_id": call_id, "output": output} if (
+                item.kind is ItemKind.TOOL_OUTPUT
+            ):
+                yield _output(call_id, str(output))
+            case {"type": "reasoning", **rest}:
+                if with_reasoning and rest.get("encrypted_content"):
+                    yield _verbatim(item.item)
+            case {"type": "message", "content": []}:
+                continue
+            case _:
+                yield _verbatim(item.item)
+
+
+def _verbatim(item: Mapping[str, Any]) -> InputItem:
+    # An id refers to what a server has stored, and with `store: false` it has nothing.
+    return {key: value for key, value in item.items() if key not in ("id", "status")}
+
+
+def _output(call_id: str, output: str) -> InputItem:
+    return {"type": _OUTPUT, "call_id": call_id, "output": output}
+
+
+def _paired(items: Iterable[InputItem]) -> Iterator[InputItem]:
+    """Yield `items` with an output for every call, and none for no call."""
+    items = list(items)
+    answers = Counter(item["call_id"] for item in items if _is(item, _OUTPUT))
+    awaited: Counter[str] = Counter()
+    for item in items:
+        if _is(item, _OUTPUT):
+            if awaited[item["call_id"]]:
+                awaited[item["call_id"]] -= 1
+                yield item
+            continue
+        yield item
+        if _is(item, "function_call"):
+            call_id = item["call_id"]
+            if answers[call_id]:
+                answers[call_id] -= 1
+                awaited[call_id] += 1
+            else:
+                yield _output(call_id, _OUTCOME_UNKNOWN)
+
+
+def _is(item: InputItem, kind: str) -> bool:
+    return item.get("type") == kind

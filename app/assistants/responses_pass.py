@@ -1,0 +1,266 @@
+"""One pass of a run: what a Responses stream says, told in the program's own words."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from app.assistants import failures
+from app.assistants.responses_events import (
+    ENDINGS,
+    ErrorBody,
+    ErrorHappened,
+    Item,
+    ItemAdded,
+    ItemDone,
+    ResponseBody,
+    ResponseChanged,
+    TextAdded,
+    WireEvent,
+    read_event,
+)
+from app.assistants.sse import ServerEvent
+from app.domain import (
+    MessageStarted,
+    Run,
+    RunEvent,
+    RunStatus,
+    RunUpdate,
+    StepUpdate,
+    TextDelta,
+    TextDone,
+    ToolCall,
+    Usage,
+)
+from app.errors import AssistantError
+
+_LONGEST_STEP = 80
+_STATUSES = {
+    status.value: status
+    for status in (
+        RunStatus.COMPLETED,
+        RunStatus.INCOMPLETE,
+        RunStatus.FAILED,
+        RunStatus.CANCELLED,
+    )
+}
+
+
+class PassReader:
+    """Reads the events of one pass.
+
+    Items are told apart by their output index, as some servers give them another id
+    in every event. `first` says that the run begins with this pass.
+    """
+
+    def __init__(self, run: Run, *, first: bool) -> None:
+        self._run = run
+        self._is_first = first
+        self._done: dict[int, Item] = {}
+        self._texts: dict[int, list[str]] = {}
+        self._notes: set[int] = set()
+        self._open: int | None = None
+        self._told_last = ""
+        self.has_text = False
+        self.has_ended = False
+
+    def read(self, event: ServerEvent) -> Sequence[RunEvent]:
+        """Return what one event means; nothing for those of no interest.
+
+        Raises AssistantError when the event says that the pass failed.
+        """
+        try:
+            known = read_event(event)
+        except msgspec.DecodeError as error:
+            raise failures.broke_off("unreadable_event") from error
+        if known is None or self.has_ended:
+            return ()
+        return self._told(*known)
+
+    def _told(self, name: str, event: WireEvent) -> Sequence[RunEvent]:
+        match event:
+            case TextAdded(delta=delta, output_index=index):
+                return self._text_added(index, delta)
+            case ItemAdded(item=item, output_index=index):
+                if _is_note(item):
+                    self._notes.add(index)
+                return ()
+            case ItemDone(item=item, output_index=index):
+                self._done[index] = item
+                return self._message_done(index, item)
+            case ResponseChanged(response=response) if name in ENDINGS:
+                return self._ended(ENDINGS[name], response)
+            case ResponseChanged(response=response):
+                return self._began(name, response)
+            case ErrorHappened(error=None):
+                raise _failure(ErrorBody(code=event.code, message=event.message))
+            case ErrorHappened(error=error):
+                raise _failure(error)
+
+    def _began(self, name: str, response: ResponseBody) -> Sequence[RunEvent]:
+        is_queued = "queued" in (name.removeprefix("response."), response.status)
+        status = RunStatus.QUEUED if is_queued else RunStatus.IN_PROGRESS
+        self._run = replace(self._run, status=status)
+        is_new = name == "response.created" and self._is_first
+        return self._update("thread.run.created" if is_new else None)
+
+    def _text_added(self, index: int, delta: str) -> Sequence[RunEvent]:
+        if not delta:
+            return ()
+        if "\0" in delta:
+            delta = without_nul(delta)
+        self._texts.setdefault(index, []).append(delta)
+        if index in self._notes:
+            return ()
+        return [*self._opened(index), TextDelta("thread.message.delta", delta)]
+
+    def _opened(self, index: int) -> Sequence[RunEvent]:
+        if index == self._open:
+            return ()
+        self._open = index
+        self.has_text = True
+        # Small servers say nothing before their first word.
+        self._run = replace(self._run, status=RunStatus.IN_PROGRESS)
+        started = MessageStarted("thread.message.created", f"msg_{index}")
+        return [*self._update(), started]
+
+    def _message_done(self, index: int, item: Item) -> Sequence[RunEvent]:
+        text = _text_of(item)
+        if not text:
+            return ()
+        if _is_note(item):
+            return [StepUpdate("thread.run.step.completed", _few_words(text))]
+        return [*self._opened(index), TextDone("thread.message.completed", text)]
+
+    def _ended(self, word: str, response: ResponseBody) -> Sequence[RunEvent]:
+        status = _STATUSES.get(response.status or "", RunStatus(word))
+        if status is RunStatus.FAILED:
+            raise _failure(response.error)
+        self.has_ended = True
+        items, calls = _with_calls(self._items(response))
+        events = () if self._done else self._messages_at_last(items)
+        if status is RunStatus.COMPLETED and calls:
+            status = RunStatus.REQUIRES_ACTION
+        if (
+            status is not RunStatus.REQUIRES_ACTION
+            and status is not RunStatus.COMPLETED
+        ):
+            # A call cut short must not be replayed, nor reasoning without what follows.
+            items = [item for item in items if item.get("type") == "message"]
+        self._run = replace(
+            self._run,
+            status=status,
+            tool_calls=calls if status is RunStatus.REQUIRES_ACTION else (),
+            output=tuple(items),
+            usage=_usage(response.usage, self._run.usage),
+            incomplete_reason=(response.incomplete_details or {}).get("reason"),
+        )
+        return [*events, *self._update()]
+
+    def _items(self, response: ResponseBody) -> list[Item]:
+        done = [self._done[index] for index in sorted(self._done)]
+        given = response.output or []
+        if done or given:
+            return done if len(done) >= len(given) else given
+        return [_said("".join(self._texts[index])) for index in sorted(self._texts)]
+
+    def _messages_at_last(self, items: Sequence[Item]) -> Sequence[RunEvent]:
+        """Tell the messages of a server that completes no item before its response."""
+        messages = [(n, item) for n, item in enumerate(items) if _text_of(item)]
+        if self._open is None:
+            return [
+                event for n, item in messages for event in self._message_done(n, item)
+            ]
+        if len(messages) == len(self._texts) == 1:
+            return self._message_done(self._open, messages[0][1])
+        return ()
+
+    def _update(self, name: str | None = None) -> Sequence[RunEvent]:
+        """Tell how the run stands, unless that was the last thing told of it."""
+        name = name or f"thread.run.{self._run.status}"
+        if name == self._told_last:
+            return ()
+        self._told_last = name
+        return [RunUpdate(name, self._run)]
+
+
+def without_nul(text: str) -> str:
+    """Return `text` without NUL characters, which Postgres cannot store."""
+    return text.replace("\0", "")
+
+
+def _failure(error: ErrorBody | str | None) -> AssistantError:
+    if not isinstance(error, ErrorBody):
+        error = ErrorBody(message=error)
+    code, words = error.code, error.message or ""
+    failed = failures.failure(
+        code=code if isinstance(code, str) else None,
+        kind=error.type,
+        status=code if isinstance(code, int) else None,
+        words=words,
+    )
+    failed.__cause__ = failures.ServerSaid(words)
+    return failed
+
+
+def _is_note(item: Item) -> bool:
+    """Whether the item is an interim note: OpenAI marks these by their phase."""
+    return item.get("phase") == "commentary"
+
+
+def _text_of(item: Item) -> str:
+    if item.get("type") != "message":
+        return ""
+    parts = item.get("content") or ()
+    if isinstance(parts, str):
+        return without_nul(parts)
+    return without_nul(
+        "".join(str(part.get("text") or part.get("refusal") or "") for part in parts)
+    )
+
+
+def _few_words(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST_STEP else f"{line[:_LONGEST_STEP].rstrip()}…"
+
+
+def _said(text: str) -> Item:
+    content = [{"type": "output_text", "text": text, "annotations": []}]
+    return {"type": "message", "role": "assistant", "content": content}
+
+
+def _with_calls(items: Iterable[Item]) -> tuple[list[Item], tuple[ToolCall, ...]]:
+    """Return the items and their calls; ids are unique and arguments are text."""
+    calls: dict[str, ToolCall] = {}
+    completed = []
+    for number, item in enumerate(items):
+        if item.get("type") != "function_call":
+            completed.append(item)
+            continue
+        call_id = str(item.get("call_id") or item.get("id") or f"call_{number}")
+        while call_id in calls:
+            call_id += "_"
+        name, arguments = item.get("name"), _arguments(item.get("arguments"))
+        call = ToolCall(call_id=call_id, name=str(name or ""), arguments=arguments)
+        calls[call_id] = call
+        completed.append({**item, "call_id": call_id, "arguments": arguments})
+    return completed, tuple(calls.values())
+
+
+def _arguments(given: object) -> str:
+    if isinstance(given, str):
+        return without_nul(given)
+    return msgspec.json.encode(given or {}).decode()
+
+
+def _usage(given: Mapping[str, Any] | None, before: Usage | None) -> Usage | None:
+    if given is None:
+        return before
+    details = given.get("input_tokens_details") or {}
+    now = Usage(
+        input_tokens=given.get("input_tokens") or 0,
+        cached_tokens=details.get("cached_tokens") or 0,
+        output_tokens=given.get("output_tokens") or 0,
+    )
+    return now + before if before else now

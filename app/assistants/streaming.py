@@ -1,0 +1,152 @@
+"""One streamed POST: bounded in time, its errors ours, its socket always let go of."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+import anyio
+import httpx2
+import openai
+
+from app.assistants import failures
+from app.assistants.sse import EventDecoder, ServerEvent
+from app.errors import AssistantError
+
+_NO_STREAM = ("application/json", "text/html")
+_LAST_WORDS = 0.1
+_WRITE = 30.0
+_POOL = 10.0
+_T = TypeVar("_T")
+
+# What the openai client catches around its own requests, for what we read ourselves.
+_CUT = (httpx2.RequestError, ssl.SSLError, anyio.EndOfStream)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How long a model may take, in seconds.
+
+    `gap` bounds the silence between two pieces of a stream, `run` a whole run with all
+    its passes (the Assistants API lets a run expire after 10 minutes).
+    """
+
+    connect: float = 5.0
+    first_event: float = 120.0
+    gap: float = 180.0
+    run: float = 600.0
+
+
+class ServerStream:
+    """An open stream of server events; `request_id` is the server's name for it."""
+
+    def __init__(
+        self, response: httpx2.Response, limits: Limits, deadline: float
+    ) -> None:
+        self.request_id = response.headers.get("x-request-id")
+        self._response = response
+        self._limits = limits
+        self._deadline = deadline
+
+    async def batches(self) -> AsyncGenerator[list[ServerEvent]]:
+        """Yield the events that came in together, until the server ends the stream.
+
+        Raises StreamEndedEarly when it is cut or silent for too long, TimeoutError
+        when the run's deadline has passed.
+        """
+        decoder = EventDecoder()
+        patience = self._limits.first_event
+        try:
+            async with aclosing(self._response.aiter_bytes()) as chunks:
+                while chunk := await _within(
+                    anext(chunks, b""), patience, self._deadline
+                ):
+                    if batch := decoder.feed(chunk):
+                        patience = self._limits.gap
+                        yield batch
+        except _CUT as error:
+            raise failures.broke_off() from error
+
+
+async def hear_out(batches: AsyncGenerator[list[ServerEvent]]) -> None:
+    """Read what follows a terminal event, briefly: an ended connection is reusable."""
+    try:
+        async with asyncio.timeout(_LAST_WORDS):
+            async for _ in batches:
+                pass
+    except (TimeoutError, AssistantError):
+        # Servers do cut after the terminal event; all that matters was said.
+        pass
+
+
+@asynccontextmanager
+async def open_stream(
+    client: openai.AsyncOpenAI,
+    path: str,
+    body: Mapping[str, Any],
+    *,
+    headers: Mapping[str, str],
+    limits: Limits,
+    deadline: float,
+) -> AsyncIterator[ServerStream]:
+    """Post `body` once and hold the answer open; `deadline` is the loop's time.
+
+    Raises AssistantError when the server can't be reached or refuses, TimeoutError
+    when the deadline has passed.
+    """
+    try:
+        response = await _within(
+            _post(client, path, body, headers, limits), limits.first_event, deadline
+        )
+    except openai.APIStatusError as error:
+        raise failures.refused_request(error) from error
+    except openai.APIConnectionError as error:
+        raise failures.unreachable() from error
+    try:
+        content_type = response.headers.get("content-type", "")
+        if content_type.startswith(_NO_STREAM):
+            raise failures.unreadable()
+        yield ServerStream(response, limits, deadline)
+    finally:
+        await response.aclose()
+
+
+async def _post(
+    client: openai.AsyncOpenAI,
+    path: str,
+    body: Mapping[str, Any],
+    headers: Mapping[str, str],
+    limits: Limits,
+) -> httpx2.Response:
+    # Silence is bounded here, per event; the client would count comments as news.
+    timeout = httpx2.Timeout(
+        connect=limits.connect, read=None, write=_WRITE, pool=_POOL
+    )
+    answer = await client.post(
+        path,
+        body=dict(body),
+        cast_to=httpx2.Response,
+        options={
+            "headers": {"Accept": "text/event-stream", **headers},
+            "timeout": timeout,
+            # Asked again, a server would run again: retries are decided by the caller.
+            "max_retries": 0,
+        },
+        stream=True,
+        stream_cls=openai.AsyncStream[object],
+    )
+    # With this cast_to the client hands out the response itself, still unread.
+    return cast("httpx2.Response", answer)
+
+
+async def _within(work: Awaitable[_T], patience: float, deadline: float) -> _T:
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout_at(min(loop.time() + patience, deadline)):
+            return await work
+    except TimeoutError:
+        if loop.time() >= deadline:
+            raise
+        raise failures.fell_silent() from None
