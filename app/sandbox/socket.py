@@ -1,0 +1,170 @@
+"""Socket Mode: one-time addresses, envelopes, acks."""
+
+import asyncio
+import json
+import random
+import secrets
+import uuid
+from collections.abc import Callable
+
+import aiohttp
+from aiohttp import web
+
+from app.sandbox.delivery import Answer
+from app.sandbox.records import Json
+
+PATH = "/link/"
+# Slack: at most ten connections per app.
+CONNECTIONS = 10
+_TICKET_LIFE = 30.0
+_CONNECTION_LIFE = 18_060
+
+
+class _Connection:
+    """One websocket of the app and the envelopes that it has not acknowledged."""
+
+    def __init__(self, socket: web.WebSocketResponse) -> None:
+        self.socket = socket
+        self.unacked: dict[str, asyncio.Future[Json | None]] = {}
+
+    async def listen(self) -> None:
+        """Take acks until the app or the server closes."""
+        async for message in self.socket:
+            if message.type is aiohttp.WSMsgType.TEXT:
+                self._acknowledge(message.data)
+
+    def _acknowledge(self, text: str) -> None:
+        try:
+            ack = json.loads(text)
+        except ValueError:
+            return
+        if isinstance(ack, dict):
+            waiting = self.unacked.pop(str(ack.get("envelope_id")), None)
+            if waiting is not None and not waiting.done():
+                waiting.set_result(ack.get("payload"))
+
+    def end(self) -> None:
+        """Tell those who wait for an ack that none will come."""
+        for waiting in self.unacked.values():
+            waiting.cancel()
+
+
+class SocketHub:
+    """All connections of the app; each payload goes to exactly one of them."""
+
+    name = "socket"
+
+    def __init__(
+        self, app_id: str, clock: Callable[[], float], answer_within: float, seed: int
+    ) -> None:
+        self._app_id = app_id
+        self._clock = clock
+        self._answer_within = answer_within
+        self._random = random.Random(seed)  # noqa: S311 - chance, not secrets
+        self._tickets: dict[str, float] = {}
+        self._connections: list[_Connection] = []
+
+    @property
+    def connected(self) -> int:
+        """How many connections take payloads now."""
+        return len(self._connections)
+
+    def open_ticket(self) -> str:
+        """Return the query of an address that works once, and soon."""
+        ticket = str(uuid.uuid4())
+        self._tickets[ticket] = self._clock() + _TICKET_LIFE
+        return f"ticket={ticket}&app_id={secrets.token_hex(16)}"
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Serve one websocket for as long as it is open."""
+        expires = self._tickets.pop(request.query.get("ticket", ""), 0.0)
+        if self._clock() > expires:
+            return web.Response(status=403, text="ticket is used, expired or unknown")
+        socket = web.WebSocketResponse(heartbeat=20.0)
+        await socket.prepare(request)
+        if len(self._connections) >= CONNECTIONS:
+            await socket.send_json(self._disconnect("too_many_websockets"))
+            await socket.close()
+            return socket
+        connection = _Connection(socket)
+        await socket.send_json(self._hello(request.host))
+        self._connections.append(connection)
+        try:
+            await connection.listen()
+        finally:
+            self._forget(connection)
+        return socket
+
+    async def send(self, kind: str, body: Json, attempt: int, reason: str) -> Answer:
+        """Send an envelope to one connection and wait for its ack."""
+        if not self._connections:
+            return Answer(status=0, reason="no_connection")
+        connection = self._random.choice(self._connections)
+        envelope: Json = {
+            "envelope_id": str(uuid.uuid4()),
+            "payload": body,
+            "type": kind,
+            "accepts_response_payload": kind != "events_api",
+        }
+        if kind == "events_api":
+            envelope |= {"retry_attempt": attempt, "retry_reason": reason}
+        ack: asyncio.Future[Json | None] = asyncio.get_running_loop().create_future()
+        connection.unacked[envelope["envelope_id"]] = ack
+        try:
+            async with asyncio.timeout(self._answer_within):
+                await connection.socket.send_json(envelope)
+                return Answer(status=200, body=await _unless_lost(ack))
+        except TimeoutError:
+            return Answer(status=0, reason="timeout")
+        except ConnectionError:
+            return Answer(status=0, reason="connection_failed")
+        finally:
+            connection.unacked.pop(envelope["envelope_id"], None)
+
+    async def refresh(self, reason: str = "refresh_requested") -> None:
+        """Ask every connection to be replaced; all but a `warning` then close."""
+        for connection in tuple(self._connections):
+            if reason != "warning":
+                self._forget(connection)
+            await connection.socket.send_json(self._disconnect(reason))
+            if reason != "warning":
+                await connection.socket.close()
+
+    async def cut(self) -> None:
+        """Lose every connection without a word."""
+        for connection in tuple(self._connections):
+            self._forget(connection)
+            await connection.socket.close(code=aiohttp.WSCloseCode.GOING_AWAY)
+
+    def _forget(self, connection: _Connection) -> None:
+        if connection in self._connections:
+            self._connections.remove(connection)
+        connection.end()
+
+    def _hello(self, host: str) -> Json:
+        return {
+            "type": "hello",
+            "num_connections": len(self._connections) + 1,
+            "debug_info": {
+                "host": host,
+                "build_number": 1,
+                "approximate_connection_time": _CONNECTION_LIFE,
+            },
+            "connection_info": {"app_id": self._app_id},
+        }
+
+    @staticmethod
+    def _disconnect(reason: str) -> Json:
+        return {
+            "type": "disconnect",
+            "reason": reason,
+            "debug_info": {"host": "sandbox"},
+        }
+
+
+async def _unless_lost(ack: "asyncio.Future[Json | None]") -> Json | None:
+    """Return the ack's payload; raises ConnectionError when the socket closes first."""
+    await asyncio.wait({ack})
+    if ack.cancelled():
+        raise ConnectionError("the socket closed before the ack")
+    return ack.result()
