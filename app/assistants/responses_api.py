@@ -14,9 +14,10 @@ from openai import AsyncOpenAI
 
 from app import telemetry
 from app.assistants import failures
+from app.assistants.patience import Limits
 from app.assistants.responses_input import input_items
 from app.assistants.responses_pass import PassReader
-from app.assistants.streaming import Limits, hear_out, open_stream
+from app.assistants.streaming import hear_out, open_stream
 from app.domain import (
     RetryNotice,
     Run,

@@ -2,16 +2,16 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import anyio
 import httpx2
 import openai
 
 from app.assistants import failures
+from app.assistants.patience import Limits, Patience, Silence
 from app.assistants.sse import EventDecoder, ServerEvent
 from app.errors import AssistantError
 
@@ -19,36 +19,21 @@ _NO_STREAM = ("application/json", "text/html")
 _LAST_WORDS = 0.1
 _WRITE = 30.0
 _POOL = 10.0
-_T = TypeVar("_T")
 
 # What the openai client catches around its own requests, for what we read ourselves.
 _CUT = (httpx2.RequestError, ssl.SSLError, anyio.EndOfStream)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How long a model may take, in seconds.
-
-    `gap` bounds the silence between two pieces of a stream, `run` a whole run with all
-    its passes (the Assistants API lets a run expire after 10 minutes).
-    """
-
-    connect: float = 5.0
-    first_event: float = 120.0
-    gap: float = 180.0
-    run: float = 600.0
 
 
 class ServerStream:
     """An open stream of server events; `request_id` is the server's name for it."""
 
     def __init__(
-        self, response: httpx2.Response, limits: Limits, deadline: float
+        self, response: httpx2.Response, limits: Limits, patience: Patience
     ) -> None:
         self.request_id = response.headers.get("x-request-id")
         self._response = response
         self._limits = limits
-        self._deadline = deadline
+        self._patience = patience
 
     async def batches(self) -> AsyncGenerator[list[ServerEvent]]:
         """Yield the events that came in together, until the server ends the stream.
@@ -57,17 +42,17 @@ class ServerStream:
         when the run's deadline has passed.
         """
         decoder = EventDecoder()
-        patience = self._limits.first_event
+        wait_for, seconds = self._patience.wait_for, self._limits.first_event
         try:
             async with aclosing(self._response.aiter_bytes()) as chunks:
-                while chunk := await _within(
-                    anext(chunks, b""), patience, self._deadline
-                ):
+                while chunk := await wait_for(anext(chunks, b""), seconds):
                     if batch := decoder.feed(chunk):
-                        patience = self._limits.gap
+                        seconds = self._limits.gap
                         yield batch
         except _CUT as error:
             raise failures.broke_off() from error
+        except Silence as error:
+            raise failures.fell_silent() from error
 
 
 async def hear_out(batches: AsyncGenerator[list[ServerEvent]]) -> None:
@@ -96,21 +81,32 @@ async def open_stream(
     Raises AssistantError when the server can't be reached or refuses, TimeoutError
     when the deadline has passed.
     """
+    patience = Patience(deadline)
     try:
-        response = await _within(
-            _post(client, path, body, headers, limits), limits.first_event, deadline
-        )
+        request = _post(client, path, body, headers, limits)
+        response = await _answer(request, limits, patience)
+        try:
+            content_type = response.headers.get("content-type", "")
+            if content_type.startswith(_NO_STREAM):
+                raise failures.unreadable()
+            yield ServerStream(response, limits, patience)
+        finally:
+            await response.aclose()
+    finally:
+        patience.close()
+
+
+async def _answer(
+    request: Coroutine[Any, Any, httpx2.Response], limits: Limits, patience: Patience
+) -> httpx2.Response:
+    try:
+        return await patience.wait_for(request, limits.first_event)
     except openai.APIStatusError as error:
         raise failures.refused_request(error) from error
     except openai.APIConnectionError as error:
         raise failures.unreachable() from error
-    try:
-        content_type = response.headers.get("content-type", "")
-        if content_type.startswith(_NO_STREAM):
-            raise failures.unreadable()
-        yield ServerStream(response, limits, deadline)
-    finally:
-        await response.aclose()
+    except Silence as error:
+        raise failures.fell_silent() from error
 
 
 async def _post(
@@ -139,14 +135,3 @@ async def _post(
     )
     # With this cast_to the client hands out the response itself, still unread.
     return cast("httpx2.Response", answer)
-
-
-async def _within(work: Awaitable[_T], patience: float, deadline: float) -> _T:
-    loop = asyncio.get_running_loop()
-    try:
-        async with asyncio.timeout_at(min(loop.time() + patience, deadline)):
-            return await work
-    except TimeoutError:
-        if loop.time() >= deadline:
-            raise
-        raise failures.fell_silent() from None
