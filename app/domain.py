@@ -72,12 +72,18 @@ class IncomingMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeletedMessage:
-    """Somebody removed a message; its text must not be kept."""
+    """Somebody removed a message; its text must not be kept.
+
+    `thread_ts` and `mentioned` are what Slack says of the removed message, so that a
+    removal that overtakes its message is known to be ours; None is not in a thread.
+    """
 
     team_id: str
     channel_id: str
     ts: str
     event_id: str
+    thread_ts: str | None = None
+    mentioned: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

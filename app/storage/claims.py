@@ -1,0 +1,292 @@
+"""The claim: ready conversations become turns, each owned by one process."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import (
+    Row,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+
+from app.domain import (
+    ChannelKind,
+    Lease,
+    Outcome,
+    SharedFile,
+    SlackThread,
+    Turn,
+    TurnMessage,
+    TurnState,
+)
+from app.storage.database import Database, Transaction
+from app.storage.tables import (
+    READY,
+    RUNNING,
+    assistant_threads,
+    conversations,
+    inbox,
+    thread_items,
+    turns,
+)
+
+# Of one turn: the newest ones that want an answer first, then the newest overheard.
+_MOST_MESSAGES = 200
+
+_AnyRow = Row[*tuple[Any, ...]]
+
+_PICKED = (
+    select(conversations.c.id)
+    .where(
+        conversations.c.state == READY,
+        conversations.c.team_id.not_in(bindparam("full_teams", expanding=True)),
+    )
+    .order_by(conversations.c.ready_at, conversations.c.id)
+    .limit(bindparam("limit"))
+    .with_for_update(skip_locked=True)
+    .cte("picked")
+    .prefix_with("MATERIALIZED", dialect="postgresql")
+)
+_HAS_WORK = or_(
+    conversations.c.turn_id.is_not(None),
+    conversations.c.wanted_seq > conversations.c.taken_seq,
+)
+_CLAIM = (
+    update(conversations)
+    .where(conversations.c.id.in_(select(_PICKED.c.id)))
+    .values(
+        state=case((_HAS_WORK, RUNNING), else_="idle"),
+        owner=case((_HAS_WORK, bindparam("worker_id")), else_=None),
+        epoch=conversations.c.epoch + 1,
+    )
+    .returning(
+        conversations.c.id,
+        conversations.c.team_id,
+        conversations.c.channel_id,
+        conversations.c.thread_ts,
+        conversations.c.channel_kind,
+        conversations.c.assistant_thread_id,
+        conversations.c.state,
+        conversations.c.inbox_seq,
+        conversations.c.taken_seq,
+        conversations.c.epoch,
+        conversations.c.ready_at,
+        conversations.c.turn_id,
+    )
+)
+
+_NEW_THREADS = insert(assistant_threads).returning(
+    assistant_threads.c.id, sort_by_parameter_order=True
+)
+_NEW_TURNS = (
+    insert(turns)
+    .values(claimed_at=Database.now)
+    .returning(turns.c.id, sort_by_parameter_order=True)
+)
+_TAKE = (
+    update(conversations)
+    .where(conversations.c.id == bindparam("conversation_id"))
+    .values(
+        turn_id=bindparam("its_turn"),
+        taken_seq=bindparam("last_seq"),
+        assistant_thread_id=bindparam("its_history"),
+    )
+)
+
+_IS_OF_TURN = and_(
+    inbox.c.conversation_id == turns.c.conversation_id,
+    inbox.c.seq.between(turns.c.first_seq, turns.c.last_seq),
+)
+_CLAIMED = turns.c.id.in_(bindparam("turn_ids", expanding=True))
+_MARK_TAKEN = (
+    update(inbox)
+    .where(_CLAIMED, _IS_OF_TURN, inbox.c.wanted)
+    .values(taken_at=Database.now)
+)
+_MARK_RUNNING = update(turns).where(_CLAIMED).values(state=TurnState.RUNNING.value)
+
+_ITS_ITEMS = exists().where(
+    thread_items.c.assistant_thread_id == conversations.c.assistant_thread_id,
+    thread_items.c.turn_id == turns.c.id,
+)
+_EARLIER_ITEMS = exists().where(
+    thread_items.c.assistant_thread_id == conversations.c.assistant_thread_id,
+    thread_items.c.turn_id < turns.c.id,
+)
+_RANKED = (
+    select(
+        turns.c.id.label("turn_id"),
+        turns.c.attempt,
+        turns.c.claimed_at,
+        _ITS_ITEMS.label("is_prepared"),
+        ~_EARLIER_ITEMS.label("is_first_turn"),
+        inbox.c.seq,
+        inbox.c.ts,
+        inbox.c.author_id,
+        inbox.c.author_team_id,
+        inbox.c.text,
+        inbox.c.files,
+        inbox.c.mentioned,
+        inbox.c.wanted,
+        func.row_number()
+        .over(
+            partition_by=turns.c.id,
+            order_by=(inbox.c.wanted.desc(), inbox.c.seq.desc()),
+        )
+        .label("place"),
+    )
+    .join_from(turns, conversations, conversations.c.id == turns.c.conversation_id)
+    .outerjoin(
+        inbox,
+        and_(
+            _IS_OF_TURN,
+            inbox.c.deleted_at.is_(None),
+            or_(inbox.c.outcome.is_(None), inbox.c.outcome == Outcome.WAITING.value),
+        ),
+    )
+    .where(_CLAIMED)
+    .subquery()
+)
+_CONTENTS = select(_RANKED).where(_RANKED.c.place <= _MOST_MESSAGES)
+
+
+async def claim_turns(
+    transaction: Transaction, worker_id: str, limit: int, full_teams: Sequence[str]
+) -> list[Turn]:
+    """Take up to `limit` ready conversations for `worker_id`, longest ready first."""
+    claimed = await transaction.execute(
+        _CLAIM,
+        {"worker_id": worker_id, "limit": limit, "full_teams": list(full_teams)},
+    )
+    places = sorted(
+        (row for row in claimed.all() if row.state == TurnState.RUNNING.value),
+        key=lambda row: (row.ready_at, row.id),
+    )
+    if not places:
+        return []
+    turn_ids, histories = await _turns_of(transaction, places)
+    contents = await transaction.execute(
+        _CONTENTS, {"turn_ids": list(turn_ids.values())}
+    )
+    by_turn: defaultdict[int, list[_AnyRow]] = defaultdict(list)
+    for row in contents.all():
+        by_turn[row.turn_id].append(row)
+    return [
+        _turn(place, histories[place.id], by_turn[turn_ids[place.id]])
+        for place in places
+    ]
+
+
+async def _turns_of(
+    transaction: Transaction, places: Sequence[_AnyRow]
+) -> tuple[dict[int, int], dict[int, int]]:
+    """Return each conversation's turn and history, made where there is none yet."""
+    resumed = {place.id: place.turn_id for place in places if place.turn_id}
+    if resumed:
+        await transaction.execute(_MARK_RUNNING, {"turn_ids": list(resumed.values())})
+    fresh = [place for place in places if not place.turn_id]
+    histories = {
+        place.id: place.assistant_thread_id
+        for place in places
+        if place.assistant_thread_id
+    }
+    if fresh:
+        histories |= await _new_histories(transaction, fresh)
+        resumed |= await _new_turns(transaction, fresh, histories)
+    return resumed, histories
+
+
+async def _new_histories(
+    transaction: Transaction, places: Sequence[_AnyRow]
+) -> dict[int, int]:
+    without = [place for place in places if not place.assistant_thread_id]
+    if not without:
+        return {}
+    made = await transaction.execute(
+        _NEW_THREADS, [{"team_id": place.team_id} for place in without]
+    )
+    return dict(
+        zip((place.id for place in without), made.scalars(), strict=True),
+    )
+
+
+async def _new_turns(
+    transaction: Transaction,
+    places: Sequence[_AnyRow],
+    histories: dict[int, int],
+) -> dict[int, int]:
+    made = await transaction.execute(
+        _NEW_TURNS,
+        [
+            {
+                "team_id": place.team_id,
+                "conversation_id": place.id,
+                "first_seq": place.taken_seq + 1,
+                "last_seq": place.inbox_seq,
+                "state": TurnState.RUNNING.value,
+                "attempt": 0,
+            }
+            for place in places
+        ],
+    )
+    turn_ids = dict(zip((place.id for place in places), made.scalars(), strict=True))
+    await transaction.execute(
+        _TAKE,
+        [
+            {
+                "conversation_id": place.id,
+                "its_turn": turn_ids[place.id],
+                "last_seq": place.inbox_seq,
+                "its_history": histories[place.id],
+            }
+            for place in places
+        ],
+    )
+    await transaction.execute(_MARK_TAKEN, {"turn_ids": list(turn_ids.values())})
+    return turn_ids
+
+
+def _turn(place: _AnyRow, assistant_thread_id: int, rows: Sequence[_AnyRow]) -> Turn:
+    about = rows[0]
+    messages = (_message(row) for row in rows if row.ts is not None)
+    return Turn(
+        lease=Lease(
+            team_id=place.team_id,
+            conversation_id=place.id,
+            turn_id=about.turn_id,
+            epoch=place.epoch,
+        ),
+        thread=SlackThread(
+            team_id=place.team_id,
+            channel_id=place.channel_id,
+            thread_ts=place.thread_ts,
+        ),
+        assistant_thread_id=assistant_thread_id,
+        messages=tuple(sorted(messages, key=lambda message: float(message.ts))),
+        channel_kind=ChannelKind(place.channel_kind),
+        attempt=about.attempt,
+        is_prepared=bool(about.is_prepared),
+        is_first_turn=bool(about.is_first_turn),
+        claimed_at=about.claimed_at,
+    )
+
+
+def _message(row: _AnyRow) -> TurnMessage:
+    return TurnMessage(
+        seq=row.seq,
+        ts=row.ts,
+        author_id=row.author_id,
+        author_team_id=row.author_team_id,
+        text=row.text,
+        files=tuple(SharedFile(**file) for file in row.files),
+        mentioned=row.mentioned,
+        wanted=row.wanted,
+    )

@@ -1,0 +1,221 @@
+"""The database: where its connections come from, its clock, and its outages."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import ColumnElement, Double, FunctionElement, event, select
+from sqlalchemy.engine import URL, ExceptionContext, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as NoFreeConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.compiler import compiles
+
+from app.errors import DatabaseUnavailable, SettingsError
+
+Transaction = AsyncConnection
+
+# Seconds that a statement may take, or wait for another's lock.
+_PATIENCE = 10.0
+_POOL_SIZE = 10
+_READERS = 4
+
+# SQLSTATE classes: connection, rollback by the server, resources, intervention, system.
+_OUTAGES = ("08", "40", "53", "55", "57", "58")
+# SQLite: a plain SQL error is ours, everything else is the file's or the disk's.
+_SQLITE_ERROR = 1
+
+_A_SANE_TIME = (1_700_000_000.0, 10_000_000_000.0)
+
+_SQLITE_PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA busy_timeout = 5000",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA secure_delete = ON",
+)
+
+
+class DatabaseClock(FunctionElement[float]):
+    """The database's own time in seconds since 1970; replicas' clocks never count."""
+
+    name = "database_clock"
+    type = Double()
+    inherit_cache = True
+
+
+@compiles(DatabaseClock, "postgresql")
+def _postgres_clock(*_: object, **__: object) -> str:
+    return "extract(epoch from clock_timestamp())::float8"
+
+
+@compiles(DatabaseClock, "sqlite")
+def _sqlite_clock(*_: object, **__: object) -> str:
+    # unixepoch('subsec') is NULL before SQLite 3.42, and NULL leases look expired.
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+class Database:
+    """One database, seen as short transactions; SQLite and Postgres alike."""
+
+    now: ColumnElement[float] = DatabaseClock()
+
+    def __init__(self, writer: AsyncEngine, reader: AsyncEngine) -> None:
+        self._writer = writer
+        self._reader = reader
+
+    @classmethod
+    async def connect(cls, url: str) -> "Database":
+        """Open `sqlite:///path` or `postgresql://…` and check that it answers.
+
+        Raises SettingsError for any other address and DatabaseUnavailable when there
+        is no answer, or a clock that is no clock.
+        """
+        address = _parsed(url)
+        if address.get_backend_name() == "sqlite":
+            database = cls(*_sqlite_engines(address))
+        else:
+            engine = _postgres_engine(address)
+            database = cls(engine, engine)
+        try:
+            await database._check_the_clock()
+        except BaseException:
+            await database.close()
+            raise
+        return database
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether one process at a time writes, to a file."""
+        return self._writer.dialect.name == "sqlite"
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[Transaction]:
+        """Commit on success, roll back on any error.
+
+        On SQLite the transaction is the only writer from its start; the others wait
+        in line. Raises DatabaseUnavailable when the database does not answer.
+        """
+        async with _connected(self._writer) as connection, connection.begin():
+            yield connection
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Transaction]:
+        """See one committed state, without waiting for writers.
+
+        Raises DatabaseUnavailable when the database does not answer.
+        """
+        async with _connected(self._reader) as connection, connection.begin():
+            yield connection
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        await self._reader.dispose()
+        await self._writer.dispose()
+
+    async def _check_the_clock(self) -> None:
+        async with self.read() as transaction:
+            now = (await transaction.execute(select(self.now))).scalar_one()
+        earliest, latest = _A_SANE_TIME
+        if not earliest < (now or 0.0) < latest:
+            raise DatabaseUnavailable(f"The database's clock says {now!r}.")
+
+
+def _parsed(url: str) -> URL:
+    try:
+        address = make_url(url)
+        backend = address.get_backend_name()
+    except (ArgumentError, NoSuchModuleError, ValueError):
+        backend = ""
+    if backend == "postgres":
+        backend = "postgresql"
+    if backend not in ("sqlite", "postgresql"):
+        raise SettingsError(
+            ["DATABASE_URL must begin with sqlite:/// or postgresql://."]
+        )
+    if backend == "sqlite" and address.database in (None, "", ":memory:"):
+        raise SettingsError(["DATABASE_URL must name a file: sqlite:///path/to/file."])
+    return address
+
+
+def _sqlite_engines(address: URL) -> tuple[AsyncEngine, AsyncEngine]:
+    Path(str(address.database)).parent.mkdir(parents=True, exist_ok=True)
+    address = address.set(drivername="sqlite+aiosqlite")
+    # One connection: writers queue in this process, in order, not in SQLite's retries.
+    writer = create_async_engine(
+        address, pool_size=1, max_overflow=0, pool_timeout=_PATIENCE
+    )
+    reader = create_async_engine(
+        address, pool_size=_READERS, max_overflow=0, pool_timeout=_PATIENCE
+    )
+    _prepare_sqlite(writer, "BEGIN IMMEDIATE", _SQLITE_PRAGMAS)
+    _prepare_sqlite(reader, "BEGIN", (*_SQLITE_PRAGMAS, "PRAGMA query_only = ON"))
+    return writer, reader
+
+
+def _prepare_sqlite(engine: AsyncEngine, begin: str, pragmas: tuple[str, ...]) -> None:
+    def on_connect(connection: Any, _record: object) -> None:  # noqa: ANN401
+        # Else the driver begins transactions by itself, too late for a read that
+        # is followed by a write.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in pragmas:
+            cursor.execute(pragma)
+        cursor.close()
+
+    def on_begin(connection: Any) -> None:  # noqa: ANN401
+        connection.exec_driver_sql(begin)
+
+    event.listen(engine.sync_engine, "connect", on_connect)
+    event.listen(engine.sync_engine, "begin", on_begin)
+    event.listen(engine.sync_engine, "handle_error", _translate)
+
+
+def _postgres_engine(address: URL) -> AsyncEngine:
+    # The address may come from a hosting provider, in libpq's words.
+    query = dict(address.query)
+    if sslmode := query.pop("sslmode", None):
+        query["ssl"] = sslmode
+    engine = create_async_engine(
+        address.set(drivername="postgresql+asyncpg", query=query),
+        pool_size=_POOL_SIZE,
+        max_overflow=_POOL_SIZE,
+        pool_timeout=_PATIENCE,
+        connect_args={
+            "timeout": _PATIENCE,
+            "command_timeout": _PATIENCE,
+            "server_settings": {"application_name": "threadline", "jit": "off"},
+        },
+    )
+    event.listen(engine.sync_engine, "handle_error", _translate)
+    return engine
+
+
+@asynccontextmanager
+async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    connection = engine.connect()
+    try:
+        await connection.start()
+    except (OSError, NoFreeConnection, DBAPIError) as error:
+        raise DatabaseUnavailable("The database does not answer.") from error
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+def _translate(context: ExceptionContext) -> None:
+    error = context.original_exception
+    if context.is_disconnect or _is_outage(error):
+        raise DatabaseUnavailable("The database does not answer.") from error
+
+
+def _is_outage(error: BaseException) -> bool:
+    if isinstance(error, OSError):  # a statement's timeout included
+        return True
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is not None:
+        # SQLITE_CONSTRAINT, MISMATCH, MISUSE and RANGE are ours as well.
+        return code & 0xFF not in (_SQLITE_ERROR, 19, 20, 21, 25)
+    return str(getattr(error, "sqlstate", None) or "").startswith(_OUTAGES)

@@ -1,0 +1,44 @@
+"""The fence: no write for a turn without its lease."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy import bindparam, select
+
+from app.domain import Lease
+from app.errors import LeaseLost
+from app.storage.database import Database, Transaction
+from app.storage.tables import RUNNING, conversations
+
+_HELD = (
+    select(conversations.c.id)
+    .where(
+        conversations.c.team_id == bindparam("team_id"),
+        conversations.c.id == bindparam("conversation_id"),
+        conversations.c.epoch == bindparam("epoch"),
+        conversations.c.turn_id == bindparam("turn_id"),
+        conversations.c.state == RUNNING,
+    )
+    .with_for_update()
+)
+
+
+@asynccontextmanager
+async def fenced(database: Database, lease: Lease) -> AsyncIterator[Transaction]:
+    """Open a write transaction that holds the conversation of `lease` for itself.
+
+    Raises LeaseLost, with nothing written, once the turn has another epoch or ended.
+    """
+    async with database.write() as transaction:
+        held = await transaction.execute(
+            _HELD,
+            {
+                "team_id": lease.team_id,
+                "conversation_id": lease.conversation_id,
+                "epoch": lease.epoch,
+                "turn_id": lease.turn_id,
+            },
+        )
+        if held.first() is None:
+            raise LeaseLost(f"turn {lease.turn_id} has moved on from {lease.epoch}")
+        yield transaction

@@ -1,0 +1,158 @@
+"""The history of an assistant thread: what was said, and what the model made of it.
+
+Items are ordered by turn, then by position within the turn; a conversation has one
+turn at a time, so that is the order in which they were written.
+"""
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import Row, bindparam, func, insert, select, update
+
+from app.domain import ItemKind, Lease, ThreadItem
+from app.storage.database import Transaction
+from app.storage.places import Place
+from app.storage.tables import assistant_threads, conversations, thread_items
+
+# What is read back of a long thread: its newest turns, each whole.
+_MOST_ITEMS = 500
+_MOST_CHARACTERS = 400_000
+
+_NEXT_POSITION = select(
+    conversations.c.assistant_thread_id,
+    select(func.coalesce(func.max(thread_items.c.position) + 1, 0))
+    .where(
+        thread_items.c.team_id == conversations.c.team_id,
+        thread_items.c.assistant_thread_id == conversations.c.assistant_thread_id,
+        thread_items.c.turn_id == bindparam("turn_id"),
+    )
+    .scalar_subquery()
+    .label("position"),
+).where(
+    conversations.c.team_id == bindparam("team_id"),
+    conversations.c.id == bindparam("conversation_id"),
+)
+
+_APPEND = insert(thread_items)
+
+_NEWEST = (
+    select(
+        thread_items.c.turn_id,
+        thread_items.c.kind,
+        thread_items.c.author_id,
+        thread_items.c.ts,
+        thread_items.c.item,
+        func.length(thread_items.c.item).label("characters"),
+    )
+    .join_from(
+        assistant_threads,
+        thread_items,
+        (thread_items.c.assistant_thread_id == assistant_threads.c.id)
+        & (thread_items.c.team_id == assistant_threads.c.team_id),
+    )
+    .where(assistant_threads.c.id == bindparam("assistant_thread_id"))
+    .order_by(thread_items.c.turn_id.desc(), thread_items.c.position.desc())
+    .limit(_MOST_ITEMS + 1)
+)
+
+_SAID_AT = select(thread_items.c.id, thread_items.c.item).where(
+    thread_items.c.team_id == bindparam("team_id"),
+    thread_items.c.assistant_thread_id == bindparam("assistant_thread_id"),
+    thread_items.c.ts == bindparam("ts"),
+)
+
+_REWRITE = (
+    update(thread_items)
+    .where(
+        thread_items.c.team_id == bindparam("its_team"),
+        thread_items.c.id == bindparam("its_id"),
+    )
+    .values(item=bindparam("its_item"))
+)
+
+
+async def append_items(
+    transaction: Transaction, lease: Lease, items: Sequence[ThreadItem]
+) -> None:
+    """Write items behind those that the turn has; the conversation must be held."""
+    if not items:
+        return
+    place = (
+        await transaction.execute(
+            _NEXT_POSITION,
+            {
+                "team_id": lease.team_id,
+                "conversation_id": lease.conversation_id,
+                "turn_id": lease.turn_id,
+            },
+        )
+    ).one()
+    await transaction.execute(
+        _APPEND,
+        [
+            {
+                "team_id": lease.team_id,
+                "assistant_thread_id": place.assistant_thread_id,
+                "turn_id": lease.turn_id,
+                "position": position,
+                "kind": item.kind.value,
+                "author_id": item.author_id,
+                "ts": item.ts,
+                "item": dict(item.item),
+            }
+            for position, item in enumerate(items, place.position)
+        ],
+    )
+
+
+async def read_items(
+    transaction: Transaction, assistant_thread_id: int
+) -> list[ThreadItem]:
+    """Return the newest whole turns, oldest first; the newest one in any case."""
+    rows = (
+        await transaction.execute(_NEWEST, {"assistant_thread_id": assistant_thread_id})
+    ).all()
+    was_cut = len(rows) > _MOST_ITEMS
+    kept: list[ThreadItem] = []
+    characters = 0
+    turns = [list(turn) for _, turn in groupby(rows, lambda row: row.turn_id)]
+    for number, turn in enumerate(turns):
+        characters += sum(row.characters for row in turn)
+        is_part = was_cut and number == len(turns) - 1
+        if kept and (is_part or characters > _MOST_CHARACTERS):
+            break
+        kept.extend(_item(row) for row in turn)
+    return kept[::-1]
+
+
+async def erase_text(transaction: Transaction, place: Place, ts: str) -> None:
+    """Leave nothing of what was said at `ts` but the fact that something was."""
+    said = await transaction.execute(
+        _SAID_AT,
+        {
+            "team_id": place.team_id,
+            "assistant_thread_id": place.assistant_thread_id,
+            "ts": ts,
+        },
+    )
+    for row in said.all():
+        await transaction.execute(
+            _REWRITE,
+            {
+                "its_team": place.team_id,
+                "its_id": row.id,
+                "its_item": without_text(row.item),
+            },
+        )
+
+
+def without_text(item: dict[str, object]) -> dict[str, object]:
+    """Return a message's item as it stands once the message was removed."""
+    return {**item, "text": "", "files": []}
+
+
+def _item(row: Row[*tuple[Any, ...]]) -> ThreadItem:
+    return ThreadItem(
+        kind=ItemKind(row.kind), item=row.item, author_id=row.author_id, ts=row.ts
+    )

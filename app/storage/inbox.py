@@ -1,0 +1,281 @@
+"""The inbox: each message once, under its conversation's lock, before the ack.
+
+Slack delivers at least once and in any order: a mention comes as two events, an edit
+may overtake its message, a removal both. One row per (team, channel, ts) absorbs all
+of that; what is left is a number in the conversation's line, and whether that number
+wants an answer.
+"""
+
+from dataclasses import dataclass, replace
+
+from sqlalchemy import bindparam, func, select, update
+
+from app.domain import (
+    ChannelKind,
+    DeletedMessage,
+    Ending,
+    Follow,
+    IncomingMessage,
+    Lease,
+    Person,
+    Refusal,
+    RunStatus,
+    SlackThread,
+    StopRequest,
+    TurnState,
+)
+from app.storage.database import Database, Transaction
+from app.storage.endings import end_turn
+from app.storage.entries import (
+    bury,
+    drop_waiting,
+    entry_of,
+    erase_entry,
+    find_entry,
+    find_twin,
+    insert_entry,
+    save_entry,
+    without_marks,
+)
+from app.storage.history import erase_text
+from app.storage.places import Place, has_place, hold_place, hold_thread, open_place
+from app.storage.policy import (
+    Answer,
+    AnswerPolicy,
+    ConversationFacts,
+    FollowWord,
+    Ignore,
+    Overhear,
+    Refuse,
+    StopWord,
+    Verdict,
+    decide,
+)
+from app.storage.tables import turns
+
+_TURN = select(turns.c.conversation_id).where(
+    turns.c.team_id == bindparam("team_id"), turns.c.id == bindparam("turn_id")
+)
+_STOP = (
+    update(turns)
+    .where(turns.c.team_id == bindparam("its_team"), turns.c.id == bindparam("its_id"))
+    .values(stop_by=func.coalesce(turns.c.stop_by, bindparam("by")))
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Added:
+    """What became of a message, committed.
+
+    `stored`: a row was written or changed. `ready_conversation_id`: it can be claimed
+    now. `stop`: the word stop, aimed at the turn of now. `refused`: the author is to
+    be told, this once. `follow`: what the thread's answering was set to.
+    """
+
+    thread: SlackThread
+    stored: bool = False
+    ready_conversation_id: int | None = None
+    stop: StopRequest | None = None
+    refused: Refusal | None = None
+    follow: Follow | None = None
+
+
+class Inbox:
+    """Takes in what Slack says of messages; when a method returns, it is committed.
+
+    All of them may be called again with the same, in any order, without harm, and
+    raise DatabaseUnavailable when nothing was kept.
+    """
+
+    def __init__(self, database: Database, policy: AnswerPolicy) -> None:
+        self._database = database
+        self._policy = policy
+
+    async def add(self, message: IncomingMessage, person: Person | None) -> Added:
+        """Add a message, or one more version of it; `person` if its author is known.
+
+        What is neither for the bot nor in a thread it takes part in writes nothing.
+        """
+        anywhere = decide(message, ConversationFacts(), person, self._policy)
+        if not isinstance(anywhere, Ignore):
+            async with self._database.write() as transaction:
+                place = await open_place(
+                    transaction, message.thread, message.channel_kind
+                )
+                return await self._add(transaction, place, message, person)
+        # A plain message: most threads are none of ours, and a look needs no lock.
+        async with self._database.read() as transaction:
+            if not await has_place(transaction, message.thread):
+                return Added(thread=message.thread)
+        async with self._database.write() as transaction:
+            held = await hold_thread(transaction, message.thread)
+            if held is None:
+                return Added(thread=message.thread)
+            return await self._add(transaction, held, message, person)
+
+    async def delete(self, message: DeletedMessage) -> Added:
+        """Erase a message's text here and in the history; it is not answered any more.
+
+        A removal that comes before its message keeps that message out, where the
+        message would have been ours.
+        """
+        async with self._database.write() as transaction:
+            place = await _place_of(transaction, message)
+            if place is None:
+                return Added(thread=_thread(message))
+            entry = await find_entry(transaction, message)
+            if entry is None:
+                await bury(transaction, place, message)
+            elif entry.is_deleted:
+                return _unchanged(place, _thread(message))
+            else:
+                await erase_entry(transaction, place, entry)
+                await erase_text(transaction, place, message.ts)
+                await place.recount(transaction)
+            await place.settle(transaction)
+            return replace(_unchanged(place, _thread(message)), stored=True)
+
+    async def request_stop(self, team_id: str, turn_id: int, stopped_by: str) -> bool:
+        """Ask that a turn ends; false when it is not the one going on there."""
+        async with self._database.write() as transaction:
+            found = await transaction.execute(
+                _TURN, {"team_id": team_id, "turn_id": turn_id}
+            )
+            conversation_id = found.scalar_one_or_none()
+            if conversation_id is None:
+                return False
+            place = await hold_place(transaction, team_id, conversation_id)
+            if place.turn_id != turn_id:
+                return False
+            await _stop(transaction, place, stopped_by)
+            await place.settle(transaction)
+            return True
+
+    async def _add(
+        self,
+        transaction: Transaction,
+        place: Place,
+        message: IncomingMessage,
+        person: Person | None,
+    ) -> Added:
+        verdict = decide(message, place.facts, person, self._policy)
+        if isinstance(verdict, Ignore):
+            return _unchanged(place, message.thread)
+        entry = entry_of(place, message, place.inbox_seq + 1)
+        entry.judge(verdict)
+        if not await insert_entry(transaction, place, message, entry):
+            return await self._merge(transaction, place, message, person)
+        place.inbox_seq = entry.seq
+        return await _follow_through(transaction, place, message, verdict, entry.seq)
+
+    async def _merge(
+        self,
+        transaction: Transaction,
+        place: Place,
+        message: IncomingMessage,
+        person: Person | None,
+    ) -> Added:
+        entry = await find_twin(transaction, place, message)
+        if entry is None or entry.is_closed:
+            return _unchanged(place, message.thread)
+        before = replace(entry)
+        is_taken = entry.seq <= place.taken_seq
+        entry.merge(entry_of(place, message, entry.seq), is_taken=is_taken)
+        verdict: Verdict = Overhear()
+        # As first sent after all, or mentioning the bot after all: decided anew.
+        is_more = entry.mentioned > before.mentioned or (
+            entry.edits_only < before.edits_only
+        )
+        if is_more and not entry.wanted:
+            known = replace(message, text=entry.text, mentioned=entry.mentioned)
+            verdict = decide(known, place.facts, person, self._policy)
+        is_wanted_now = not isinstance(verdict, Overhear | Ignore)
+        if is_wanted_now and is_taken:
+            entry.seq = place.next_seq()
+        entry.judge(verdict)
+        if entry != before:
+            await save_entry(transaction, place, entry)
+        if is_wanted_now:
+            return await _follow_through(
+                transaction, place, message, verdict, entry.seq
+            )
+        return replace(
+            _unchanged(place, message.thread),
+            stored=without_marks(entry) != without_marks(before),
+        )
+
+
+async def _place_of(transaction: Transaction, message: DeletedMessage) -> Place | None:
+    """Hold the conversation that a removed message belongs to, or would have."""
+    entry = await find_entry(transaction, message)
+    if entry is not None:
+        return await hold_place(transaction, message.team_id, entry.conversation_id)
+    is_direct = message.channel_id.startswith("D")
+    if is_direct or message.mentioned:
+        kind = ChannelKind.IM if is_direct else ChannelKind.CHANNEL
+        return await open_place(transaction, _thread(message), kind)
+    return await hold_thread(transaction, _thread(message))
+
+
+async def _follow_through(
+    transaction: Transaction,
+    place: Place,
+    message: IncomingMessage,
+    verdict: Verdict,
+    seq: int,
+) -> Added:
+    """Do what the verdict on a message means for its conversation."""
+    stop = None
+    if isinstance(verdict, Answer | FollowWord):
+        place.want(seq)
+    if isinstance(verdict, FollowWord):
+        place.follow = verdict.follow
+    if isinstance(verdict, StopWord):
+        await drop_waiting(transaction, place, message.author_id)
+        stop = await _stop(transaction, place, message.author_id)
+    if place.facts.exists and not isinstance(verdict, Refuse) and not message.from_bot:
+        place.meet(message.author_id)
+    await place.settle(transaction)
+    return replace(
+        _unchanged(place, message.thread),
+        stored=True,
+        stop=stop,
+        refused=verdict.refusal if isinstance(verdict, Refuse) else None,
+        follow=verdict.follow if isinstance(verdict, FollowWord) else None,
+    )
+
+
+async def _stop(
+    transaction: Transaction, place: Place, stopped_by: str
+) -> StopRequest | None:
+    if place.turn_id is None:
+        return None
+    await transaction.execute(
+        _STOP, {"its_team": place.team_id, "its_id": place.turn_id, "by": stopped_by}
+    )
+    stop = StopRequest(turn_id=place.turn_id, stopped_by=stopped_by)
+    if place.state == TurnState.SUSPENDED:
+        # Nobody runs it who could end it.
+        lease = Lease(
+            team_id=place.team_id,
+            conversation_id=place.conversation_id,
+            turn_id=place.turn_id,
+            epoch=place.epoch,
+        )
+        ending = Ending(status=RunStatus.CANCELLED, stopped_by=stopped_by)
+        await end_turn(transaction, lease, ending, TurnState.CANCELLED)
+        place.state, place.turn_id = "idle", None
+    return stop
+
+
+def _unchanged(place: Place, thread: SlackThread) -> Added:
+    ready = place.conversation_id if place.is_ready else None
+    return Added(thread=thread, ready_conversation_id=ready)
+
+
+def _thread(message: DeletedMessage) -> SlackThread:
+    return SlackThread(
+        team_id=message.team_id,
+        channel_id=message.channel_id,
+        thread_ts=message.thread_ts or message.ts,
+    )

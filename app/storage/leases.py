@@ -1,0 +1,96 @@
+"""Who is alive: one heartbeat for each process, by the database's clock alone."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import and_, bindparam, delete, exists, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from app.domain import TurnState
+from app.storage.database import Database
+from app.storage.tables import READY, RUNNING, conversations, turns, workers
+
+# A row is kept this long after its end, for people who ask which versions ran.
+_FORGOTTEN_AFTER = 3600.0
+
+# SQLite reads ON CONFLICT as Postgres does, so the one construct serves both.
+_BEAT = insert(workers).values(
+    id=bindparam("worker_id"),
+    expires_at=Database.now + bindparam("ttl"),
+    version=bindparam("its_version"),
+)
+_BEAT = _BEAT.on_conflict_do_update(
+    index_elements=[workers.c.id],
+    set_={
+        "expires_at": _BEAT.excluded.expires_at,
+        "version": _BEAT.excluded.version,
+    },
+)
+
+_HAS_LIVE_OWNER = exists().where(
+    workers.c.id == conversations.c.owner, workers.c.expires_at > Database.now
+)
+_LOST = (
+    select(conversations.c.id)
+    .where(
+        conversations.c.state == RUNNING,
+        or_(
+            ~_HAS_LIVE_OWNER,
+            and_(
+                conversations.c.owner == bindparam("worker_id"),
+                conversations.c.id.not_in(bindparam("holding", expanding=True)),
+            ),
+        ),
+    )
+    # Two reapers never wait for each other's rows in a circle.
+    .with_for_update(skip_locked=True)
+    .cte("lost")
+    .prefix_with("MATERIALIZED", dialect="postgresql")
+)
+_REAP = (
+    update(conversations)
+    .where(conversations.c.id.in_(select(_LOST.c.id)))
+    .values(state=READY, owner=None)
+    .returning(conversations.c.turn_id)
+)
+_COUNT_ATTEMPT = (
+    update(turns)
+    .where(turns.c.id.in_(bindparam("turn_ids", expanding=True)))
+    .values(state=TurnState.WAITING.value, attempt=turns.c.attempt + 1)
+)
+_FORGET = delete(workers).where(workers.c.expires_at < Database.now - _FORGOTTEN_AFTER)
+_RETIRE = delete(workers).where(workers.c.id == bindparam("worker_id"))
+
+
+class Leases:
+    """A process holds its turns for as long as its heartbeat comes in time."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def beat(self, worker_id: str, version: str, ttl: float) -> None:
+        """Say that the process lives for `ttl` more seconds; due before any claim."""
+        async with self._database.write() as transaction:
+            await transaction.execute(
+                _BEAT, {"worker_id": worker_id, "ttl": ttl, "its_version": version}
+            )
+
+    async def reap(self, worker_id: str, holding: Sequence[int] = ()) -> int:
+        """Make turns without a live owner ready again, the same turns; how many.
+
+        Running turns of `worker_id` itself count as well, unless their conversations
+        are among `holding`: the caller knows what it answers.
+        """
+        async with self._database.write() as transaction:
+            reaped = await transaction.execute(
+                _REAP, {"worker_id": worker_id, "holding": list(holding)}
+            )
+            turn_ids = list(reaped.scalars())
+            if turn_ids:
+                await transaction.execute(_COUNT_ATTEMPT, {"turn_ids": turn_ids})
+            await transaction.execute(_FORGET)
+            return len(turn_ids)
+
+    async def retire(self, worker_id: str) -> None:
+        """Say that the process lives no longer."""
+        async with self._database.write() as transaction:
+            await transaction.execute(_RETIRE, {"worker_id": worker_id})

@@ -1,0 +1,221 @@
+"""A conversation's row, held by one transaction: found, changed under lock, settled."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, bindparam, case, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from app.domain import ChannelKind, Follow, Outcome, SlackThread
+from app.storage.database import Database, Transaction
+from app.storage.policy import ConversationFacts
+from app.storage.tables import conversations, inbox
+
+# Who counts is one person, or more than one.
+_MOST_HUMANS = 2
+
+_COLUMNS = (
+    conversations.c.id,
+    conversations.c.team_id,
+    conversations.c.assistant_thread_id,
+    conversations.c.state,
+    conversations.c.inbox_seq,
+    conversations.c.wanted_seq,
+    conversations.c.taken_seq,
+    conversations.c.epoch,
+    conversations.c.turn_id,
+    conversations.c.follow,
+    conversations.c.humans,
+)
+
+_IS_THREAD = (
+    conversations.c.team_id == bindparam("team_id"),
+    conversations.c.channel_id == bindparam("channel_id"),
+    conversations.c.thread_ts == bindparam("thread_ts"),
+)
+_EXISTS = select(conversations.c.id).where(*_IS_THREAD)
+_HOLD_THREAD = select(*_COLUMNS).where(*_IS_THREAD).with_for_update()
+_HOLD = (
+    select(*_COLUMNS)
+    .where(
+        conversations.c.team_id == bindparam("team_id"),
+        conversations.c.id == bindparam("conversation_id"),
+    )
+    .with_for_update()
+)
+_NEW = insert(conversations).values(
+    state="idle",
+    inbox_seq=0,
+    wanted_seq=0,
+    taken_seq=0,
+    epoch=0,
+    ready_at=0.0,
+    follow=Follow.AUTOMATIC.value,
+    humans=[],
+)
+# DO UPDATE, not DO NOTHING: it returns the row and holds it, new or not.
+_OPEN = _NEW.on_conflict_do_update(
+    index_elements=["team_id", "channel_id", "thread_ts"],
+    set_={"channel_kind": _NEW.excluded.channel_kind},
+).returning(*_COLUMNS)
+
+_LAST_WANTED = select(func.max(inbox.c.seq)).where(
+    inbox.c.team_id == bindparam("team_id"),
+    inbox.c.conversation_id == bindparam("conversation_id"),
+    inbox.c.seq > bindparam("taken_seq"),
+    inbox.c.wanted,
+    inbox.c.outcome == Outcome.WAITING.value,
+)
+
+_SETTLE = (
+    update(conversations)
+    .where(
+        conversations.c.team_id == bindparam("its_team"),
+        conversations.c.id == bindparam("its_id"),
+    )
+    .values(
+        state=bindparam("its_state"),
+        inbox_seq=bindparam("its_inbox_seq"),
+        wanted_seq=bindparam("its_wanted_seq"),
+        follow=bindparam("its_follow"),
+        humans=bindparam("its_humans"),
+        ready_at=case(
+            (bindparam("becomes_ready"), Database.now), else_=conversations.c.ready_at
+        ),
+    )
+)
+
+
+@dataclass(slots=True, kw_only=True)
+class Place:
+    """A conversation as one transaction sees and changes it; nobody else can."""
+
+    conversation_id: int
+    team_id: str
+    assistant_thread_id: int | None
+    state: str
+    inbox_seq: int
+    wanted_seq: int
+    taken_seq: int
+    epoch: int
+    turn_id: int | None
+    follow: Follow
+    humans: tuple[str, ...]
+
+    @property
+    def facts(self) -> ConversationFacts:
+        """What the answering policy needs to know."""
+        return ConversationFacts(
+            exists=self.wanted_seq > 0,
+            is_busy=self.state != "idle",
+            follow=self.follow,
+            humans=self.humans,
+        )
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a process may claim it."""
+        return self.state == "ready"
+
+    def next_seq(self) -> int:
+        """Return the number of one more message."""
+        self.inbox_seq += 1
+        return self.inbox_seq
+
+    def want(self, seq: int) -> None:
+        """Have the message with this number answered."""
+        self.wanted_seq = max(self.wanted_seq, seq)
+
+    def meet(self, user_id: str) -> None:
+        """Count somebody who wrote here."""
+        if user_id not in self.humans and len(self.humans) < _MOST_HUMANS:
+            self.humans = (*self.humans, user_id)
+
+    async def recount(self, transaction: Transaction) -> None:
+        """See anew which message is the last that still wants an answer."""
+        last = await transaction.execute(
+            _LAST_WANTED,
+            {
+                "team_id": self.team_id,
+                "conversation_id": self.conversation_id,
+                "taken_seq": self.taken_seq,
+            },
+        )
+        self.wanted_seq = last.scalar_one() or min(self.wanted_seq, self.taken_seq)
+
+    async def settle(self, transaction: Transaction) -> None:
+        """Write the row: ready exactly when something is wanted and nothing runs."""
+        becomes_ready = False
+        if self.state == "idle" and self.wanted_seq > self.taken_seq:
+            self.state, becomes_ready = "ready", True
+        elif self.is_ready and not self.turn_id and self.wanted_seq <= self.taken_seq:
+            self.state = "idle"
+        await transaction.execute(
+            _SETTLE,
+            {
+                "its_team": self.team_id,
+                "its_id": self.conversation_id,
+                "its_state": self.state,
+                "its_inbox_seq": self.inbox_seq,
+                "its_wanted_seq": self.wanted_seq,
+                "its_follow": self.follow.value,
+                "its_humans": list(self.humans),
+                "becomes_ready": becomes_ready,
+            },
+        )
+
+
+async def has_place(transaction: Transaction, thread: SlackThread) -> bool:
+    """Whether a conversation was ever opened in the thread."""
+    found = await transaction.execute(_EXISTS, _keys(thread))
+    return found.first() is not None
+
+
+async def open_place(
+    transaction: Transaction, thread: SlackThread, kind: ChannelKind
+) -> Place:
+    """Hold the thread's conversation, made if there is none."""
+    opened = await transaction.execute(
+        _OPEN, {**_keys(thread), "channel_kind": kind.value}
+    )
+    return _place(opened.one())
+
+
+async def hold_thread(transaction: Transaction, thread: SlackThread) -> Place | None:
+    """Hold the thread's conversation, if there is one."""
+    held = (await transaction.execute(_HOLD_THREAD, _keys(thread))).first()
+    return _place(held) if held is not None else None
+
+
+async def hold_place(
+    transaction: Transaction, team_id: str, conversation_id: int
+) -> Place:
+    """Hold a conversation that exists."""
+    held = await transaction.execute(
+        _HOLD, {"team_id": team_id, "conversation_id": conversation_id}
+    )
+    return _place(held.one())
+
+
+def _keys(thread: SlackThread) -> dict[str, Any]:
+    return {
+        "team_id": thread.team_id,
+        "channel_id": thread.channel_id,
+        "thread_ts": thread.thread_ts,
+    }
+
+
+def _place(row: Row[*tuple[Any, ...]]) -> Place:
+    return Place(
+        conversation_id=row.id,
+        team_id=row.team_id,
+        assistant_thread_id=row.assistant_thread_id,
+        state=row.state,
+        inbox_seq=row.inbox_seq,
+        wanted_seq=row.wanted_seq,
+        taken_seq=row.taken_seq,
+        epoch=row.epoch,
+        turn_id=row.turn_id,
+        follow=Follow(row.follow),
+        humans=tuple(row.humans),
+    )

@@ -1,0 +1,178 @@
+"""Who is answered: pure decisions over one message and what is known of its place."""
+
+import re
+from dataclasses import dataclass
+
+from app.domain import ChannelKind, Follow, IncomingMessage, Person, Refusal
+
+_MENTION = re.compile(r"<@[A-Z0-9]+(?:\|[^>]*)?>|(?:^|(?<=\s))@\S+")
+_ENDING = " \t\r\n.!"
+
+_FOLLOW_WORDS = {"follow": Follow.ALWAYS, "only when mentioned": Follow.MENTIONS}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerPolicy:
+    """What the operator allows.
+
+    `allowed_channels` of None means every place the bot was invited to; it never
+    restricts 1:1 direct messages. `allowed_bots` holds user or bot ids.
+    """
+
+    allowed_channels: frozenset[str] | None = None
+    allow_guests: bool = False
+    allow_external: bool = False
+    allowed_bots: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationFacts:
+    """What a message's place looks like at the moment.
+
+    `exists` once the bot takes part; `is_busy` while something is waiting, running
+    or suspended there; `humans` who wrote since, two at most.
+    """
+
+    exists: bool = False
+    is_busy: bool = False
+    follow: Follow = Follow.AUTOMATIC
+    humans: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ignore:
+    """Not for us; nothing of it is stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overhear:
+    """Not to be answered; context for the next turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """To be answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Asked for by somebody who is not answered; they are told so once."""
+
+    refusal: Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class StopWord:
+    """The word that ends what is running and drops the author's waiting messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class FollowWord:
+    """To be answered, and it says what is answered from now on."""
+
+    follow: Follow
+
+
+Verdict = Ignore | Overhear | Answer | Refuse | StopWord | FollowWord
+
+
+def decide(
+    message: IncomingMessage,
+    facts: ConversationFacts,
+    person: Person | None,
+    policy: AnswerPolicy,
+) -> Verdict:
+    """Decide what a message is to us; `person` None means that nobody knows yet."""
+    if _is_out_of_bounds(message, person, policy):
+        return Ignore()
+    if refusal := _refusal(message, person, policy):
+        is_told = _is_addressed(message) and not _is_old_news(message)
+        return Refuse(refusal) if is_told else _overheard(message, facts)
+    if facts.is_busy and _is_stop(message, facts):
+        return StopWord()
+    if _is_old_news(message) or not _is_asked(message, facts):
+        return _overheard(message, facts)
+    word = follow_word(message.text)
+    if word and message.mentioned and message.channel_kind is not ChannelKind.IM:
+        return FollowWord(word)
+    return Answer()
+
+
+def refusal_of(person: Person, policy: AnswerPolicy) -> Refusal | None:
+    """Return why this person is never answered, if so."""
+    if person.is_bot and person.user_id not in policy.allowed_bots:
+        return Refusal.BOT
+    if person.is_stranger and not policy.allow_external:
+        return Refusal.STRANGER
+    if person.is_guest and not policy.allow_guests:
+        return Refusal.GUEST
+    return None
+
+
+def is_stop_word(text: str) -> bool:
+    """Whether the whole text, mentions aside, is the word stop."""
+    return _bare(text) == "stop"
+
+
+def follow_word(text: str) -> Follow | None:
+    """Return what the whole text, mentions aside, wants to be answered."""
+    return _FOLLOW_WORDS.get(_bare(text))
+
+
+def _bare(text: str) -> str:
+    return " ".join(_MENTION.sub(" ", text).split()).rstrip(_ENDING).casefold()
+
+
+def _is_out_of_bounds(
+    message: IncomingMessage, person: Person | None, policy: AnswerPolicy
+) -> bool:
+    is_bot = message.from_bot or (person is not None and person.is_bot)
+    if is_bot and message.author_id not in policy.allowed_bots:
+        return True
+    return (
+        policy.allowed_channels is not None
+        and message.channel_kind is not ChannelKind.IM
+        and message.thread.channel_id not in policy.allowed_channels
+    )
+
+
+def _is_asked(message: IncomingMessage, facts: ConversationFacts) -> bool:
+    if _is_addressed(message):
+        return True
+    if not facts.exists or message.mentions_other_first:
+        return False
+    match facts.follow:
+        case Follow.ALWAYS:
+            return True
+        case Follow.MENTIONS:
+            return False
+        case Follow.AUTOMATIC:
+            return not message.from_bot and not set(facts.humans) - {message.author_id}
+
+
+def _is_addressed(message: IncomingMessage) -> bool:
+    return message.mentioned or message.channel_kind is ChannelKind.IM
+
+
+def _is_old_news(message: IncomingMessage) -> bool:
+    # An edit of what we never saw: its author does not wait for an answer.
+    return message.edited_ts is not None and not message.mentioned
+
+
+def _is_stop(message: IncomingMessage, facts: ConversationFacts) -> bool:
+    is_alone = not set(facts.humans) - {message.author_id}
+    return is_stop_word(message.text) and (is_alone or _is_addressed(message))
+
+
+def _refusal(
+    message: IncomingMessage, person: Person | None, policy: AnswerPolicy
+) -> Refusal | None:
+    if message.external and not policy.allow_external:
+        return Refusal.STRANGER
+    return refusal_of(person, policy) if person else None
+
+
+def _overheard(message: IncomingMessage, facts: ConversationFacts) -> Verdict:
+    # A 1:1 DM is a place of ours from its first message on.
+    is_ours = facts.exists or message.channel_kind is ChannelKind.IM
+    return Overhear() if is_ours else Ignore()

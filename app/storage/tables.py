@@ -1,0 +1,263 @@
+"""The tables, and the one column type through which all stored message text goes."""
+
+import json
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnClause,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    literal_column,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+
+class MessageText(TypeDecorator[str]):
+    """What people, models and tools wrote: the place where encryption would go.
+
+    Characters that no UTF-8 database takes are replaced (half of a surrogate pair)
+    or left out (NUL, which Postgres refuses).
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """Return what a database can store."""
+        if value is None:
+            return None
+        return value.replace("\0", "").encode("utf-8", "replace").decode()
+
+
+class MessageJson(TypeDecorator[Any]):
+    """JSON that holds message text, kept as MessageText keeps it."""
+
+    impl = MessageText
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ANN401, ARG002
+        """Return the value as JSON text."""
+        return None if value is None else json.dumps(value, separators=(",", ":"))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ANN401, ARG002
+        """Return what the JSON text says."""
+        return None if value is None else json.loads(value)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite makes only an INTEGER primary key its own row number.
+RowId = BigInteger().with_variant(Integer, "sqlite")
+
+# Written into the statements: a bound value would hide from the planner that a
+# partial index answers the query.
+READY: ColumnClause[str] = literal_column("'ready'")
+RUNNING: ColumnClause[str] = literal_column("'running'")
+
+
+assistant_threads = Table(
+    "assistant_threads",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("team_id", String, nullable=False),
+)
+
+conversations = Table(
+    "conversations",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("team_id", String, nullable=False),
+    Column("channel_id", String, nullable=False),
+    Column("thread_ts", String, nullable=False),
+    Column("channel_kind", String, nullable=False),
+    Column("assistant_thread_id", ForeignKey(assistant_threads.c.id)),
+    Column("state", String, nullable=False),
+    Column("inbox_seq", BigInteger, nullable=False),
+    Column("wanted_seq", BigInteger, nullable=False),
+    Column("taken_seq", BigInteger, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("owner", String),
+    Column("ready_at", Double, nullable=False),
+    Column("turn_id", RowId),
+    Column("follow", String, nullable=False),
+    Column("humans", MessageJson, nullable=False),
+    UniqueConstraint("team_id", "channel_id", "thread_ts"),
+)
+Index(
+    "ix_conversations_ready",
+    conversations.c.ready_at,
+    conversations.c.id,
+    sqlite_where=conversations.c.state == READY,
+    postgresql_where=conversations.c.state == READY,
+)
+Index(
+    "ix_conversations_running",
+    conversations.c.owner,
+    sqlite_where=conversations.c.state == RUNNING,
+    postgresql_where=conversations.c.state == RUNNING,
+)
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("team_id", String, primary_key=True),
+    Column("channel_id", String, primary_key=True),
+    Column("ts", String, primary_key=True),
+    Column("conversation_id", ForeignKey(conversations.c.id), nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("edited_ts", String),
+    # True while only edits of the message were seen, never the message as first sent.
+    Column("edits_only", Boolean, nullable=False),
+    Column("deleted_at", Double),
+    Column("client_msg_id", String),
+    Column("author_id", String, nullable=False),
+    Column("author_team_id", String),
+    Column("mentioned", Boolean, nullable=False),
+    Column("wanted", Boolean, nullable=False),
+    Column("text", MessageText, nullable=False),
+    Column("files", MessageJson, nullable=False),
+    Column("taken_at", Double),
+    Column("outcome", String),
+    Column("outcome_by", String),
+    UniqueConstraint("conversation_id", "seq"),
+    UniqueConstraint("conversation_id", "author_id", "client_msg_id"),
+)
+Index(
+    "ix_inbox_wanted_by_author",
+    inbox.c.team_id,
+    inbox.c.author_id,
+    inbox.c.taken_at,
+    sqlite_where=inbox.c.wanted,
+    postgresql_where=inbox.c.wanted,
+)
+
+turns = Table(
+    "turns",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("team_id", String, nullable=False),
+    Column("conversation_id", ForeignKey(conversations.c.id), nullable=False),
+    Column("first_seq", BigInteger, nullable=False),
+    Column("last_seq", BigInteger, nullable=False),
+    Column("state", String, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("remote_run_id", String),
+    Column("run_status", String),
+    Column("stop_by", String),
+    Column("error", String),
+    Column("blocked_by", String),
+    Column("claimed_at", Double, nullable=False),
+    Column("ended_at", Double),
+    UniqueConstraint("conversation_id", "id"),
+)
+
+thread_items = Table(
+    "thread_items",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("team_id", String, nullable=False),
+    Column("assistant_thread_id", ForeignKey(assistant_threads.c.id), nullable=False),
+    Column("turn_id", ForeignKey(turns.c.id), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("author_id", String),
+    Column("ts", String),
+    Column("item", MessageJson, nullable=False),
+    UniqueConstraint("assistant_thread_id", "turn_id", "position"),
+)
+Index(
+    "ix_thread_items_by_ts",
+    thread_items.c.assistant_thread_id,
+    thread_items.c.ts,
+    sqlite_where=thread_items.c.ts.is_not(None),
+    postgresql_where=thread_items.c.ts.is_not(None),
+)
+
+reply_parts = Table(
+    "reply_parts",
+    metadata,
+    Column("turn_id", ForeignKey(turns.c.id), primary_key=True),
+    Column("part_no", Integer, primary_key=True, autoincrement=False),
+    Column("team_id", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("post_key", String, nullable=False),
+    Column("ts", String),
+    Column("start_offset", Integer, nullable=False),
+    Column("end_offset", Integer),
+    Column("sealed", Boolean, nullable=False),
+)
+
+tool_calls = Table(
+    "tool_calls",
+    metadata,
+    Column("turn_id", ForeignKey(turns.c.id), primary_key=True),
+    Column("pass_no", Integer, primary_key=True, autoincrement=False),
+    Column("call_id", String, primary_key=True),
+    Column("team_id", String, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("name", String, nullable=False),
+    Column("arguments", MessageText, nullable=False),
+    Column("state", String, nullable=False),
+    Column("result", MessageText),
+)
+
+data_messages = Table(
+    "data_messages",
+    metadata,
+    Column("turn_id", ForeignKey(turns.c.id), primary_key=True),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("team_id", String, nullable=False),
+    Column("type", String, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("data", MessageJson, nullable=False),
+    Column("caused_by", String),
+    Column("part_no", Integer),
+)
+
+rooms = Table(
+    "rooms",
+    metadata,
+    Column("team_id", String, primary_key=True),
+    Column("room", String, primary_key=True),
+    Column("temperature", Double, nullable=False),
+)
+
+room_changes = Table(
+    "room_changes",
+    metadata,
+    Column("turn_id", ForeignKey(turns.c.id), primary_key=True),
+    Column("pass_no", Integer, primary_key=True, autoincrement=False),
+    Column("call_id", String, primary_key=True),
+    Column("team_id", String, nullable=False),
+    Column("room", String, nullable=False),
+    Column("old", Double, nullable=False),
+    Column("new", Double, nullable=False),
+    Column("changed_by", String, nullable=False),
+    Column("changed_at", Double, nullable=False),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("expires_at", Double, nullable=False),
+    Column("version", String, nullable=False),
+)

@@ -1,0 +1,275 @@
+"""Turns: claimed, prepared, run, and ended or given back."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import bindparam, func, select, update
+
+from app.domain import (
+    Ending,
+    Lease,
+    Outcome,
+    Refusal,
+    Run,
+    StopRequest,
+    ThreadItem,
+    Turn,
+    TurnState,
+)
+from app.storage.claims import claim_turns
+from app.storage.database import Database, Transaction
+from app.storage.endings import end_turn
+from app.storage.fence import fenced
+from app.storage.history import append_items, read_items, without_text
+from app.storage.tables import READY, conversations, inbox, thread_items, turns
+
+_HOUR = 3600.0
+
+_HAS_ITEMS = (
+    select(thread_items.c.id)
+    .join_from(
+        conversations,
+        thread_items,
+        thread_items.c.assistant_thread_id == conversations.c.assistant_thread_id,
+    )
+    .where(
+        conversations.c.team_id == bindparam("team_id"),
+        conversations.c.id == bindparam("conversation_id"),
+        thread_items.c.turn_id == bindparam("turn_id"),
+    )
+    .limit(1)
+)
+
+# Nothing is kept of what a person who is not answered has said.
+_REFUSE = (
+    update(inbox)
+    .where(
+        inbox.c.team_id == bindparam("its_team"),
+        inbox.c.conversation_id == bindparam("its_conversation"),
+        inbox.c.ts == bindparam("its_ts"),
+    )
+    .values(outcome=Outcome.REFUSED.value, text="", files=[])
+)
+
+_REMOVED = (
+    select(inbox.c.ts)
+    .join_from(turns, inbox, inbox.c.conversation_id == turns.c.conversation_id)
+    .where(
+        turns.c.team_id == bindparam("team_id"),
+        turns.c.id == bindparam("turn_id"),
+        inbox.c.seq.between(turns.c.first_seq, turns.c.last_seq),
+        inbox.c.deleted_at.is_not(None),
+    )
+)
+
+_ASKED_LATELY = (
+    select(func.count())
+    .select_from(inbox)
+    .where(
+        inbox.c.team_id == bindparam("team_id"),
+        inbox.c.author_id == bindparam("author_id"),
+        inbox.c.taken_at > Database.now - _HOUR,
+        inbox.c.wanted,
+        inbox.c.outcome != Outcome.REFUSED.value,
+    )
+)
+
+_STOPPED_BY = select(turns.c.stop_by).where(
+    turns.c.team_id == bindparam("team_id"), turns.c.id == bindparam("turn_id")
+)
+
+_SAVE_RUN = (
+    update(turns)
+    .where(turns.c.team_id == bindparam("its_team"), turns.c.id == bindparam("its_id"))
+    .values(
+        run_status=bindparam("its_status"),
+        remote_run_id=func.coalesce(bindparam("its_run"), turns.c.remote_run_id),
+    )
+)
+
+_GIVE_BACK = (
+    update(conversations)
+    .where(
+        conversations.c.team_id == bindparam("its_team"),
+        conversations.c.id == bindparam("its_id"),
+    )
+    # Its place in the line is kept: people have begun to read the answer.
+    .values(state=READY, owner=None)
+)
+_WAITS_AGAIN = (
+    update(turns)
+    .where(turns.c.team_id == bindparam("its_team"), turns.c.id == bindparam("its_id"))
+    .values(state=TurnState.WAITING.value)
+)
+
+_WAITING = (
+    select(func.count())
+    .select_from(conversations)
+    .join(inbox, inbox.c.conversation_id == conversations.c.id)
+    .where(
+        conversations.c.team_id == bindparam("team_id"),
+        conversations.c.id == bindparam("conversation_id"),
+        inbox.c.seq > conversations.c.taken_seq,
+        inbox.c.wanted,
+        inbox.c.outcome == Outcome.WAITING.value,
+    )
+)
+_IS_READY = select(conversations.c.id).where(
+    conversations.c.team_id == bindparam("team_id"),
+    conversations.c.id == bindparam("conversation_id"),
+    conversations.c.state == READY,
+)
+
+
+class TurnStore:
+    """What becomes of turns; every write for a turn goes through its fence."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def claim(
+        self, worker_id: str, limit: int, full_teams: Sequence[str] = ()
+    ) -> list[Turn]:
+        """Take up to `limit` turns, longest ready first, none of `full_teams`.
+
+        Two claimers never get the same turn. A turn that was given back or lost its
+        owner comes again as the same turn; the caller must have a live lease.
+        """
+        async with self._database.write() as transaction:
+            return await claim_turns(transaction, worker_id, limit, full_teams)
+
+    async def prepare(
+        self,
+        lease: Lease,
+        items: Sequence[ThreadItem],
+        refused: Mapping[str, Refusal],
+    ) -> None:
+        """Write a turn's messages into the history, once, and note who is refused.
+
+        `refused` is keyed by the messages' ts. Raises LeaseLost.
+        """
+        its = {"team_id": lease.team_id, "turn_id": lease.turn_id}
+        async with fenced(self._database, lease) as transaction:
+            has_items = await transaction.execute(
+                _HAS_ITEMS, {**its, "conversation_id": lease.conversation_id}
+            )
+            if has_items.first() is not None:
+                return
+            if refused:
+                await transaction.execute(_REFUSE, _each(lease, refused))
+            removed = set((await transaction.execute(_REMOVED, its)).scalars())
+            await append_items(
+                transaction,
+                lease,
+                [
+                    replace(item, item=without_text(dict(item.item)))
+                    if item.ts in removed
+                    else item
+                    for item in items
+                ],
+            )
+
+    async def history(self, assistant_thread_id: int) -> list[ThreadItem]:
+        """Return the newest whole turns of a history, oldest first."""
+        async with self._database.read() as transaction:
+            return await read_items(transaction, assistant_thread_id)
+
+    async def wanted_in_last_hour(self, team_id: str, author_id: str) -> int:
+        """Return how many messages of a person were taken up, those now included."""
+        async with self._database.read() as transaction:
+            asked = await transaction.execute(
+                _ASKED_LATELY, {"team_id": team_id, "author_id": author_id}
+            )
+            return asked.scalar_one()
+
+    async def waiting(self, team_id: str, conversation_id: int) -> int:
+        """Return how many messages wait for the turn after the present one."""
+        async with self._database.read() as transaction:
+            waiting = await transaction.execute(
+                _WAITING, {"team_id": team_id, "conversation_id": conversation_id}
+            )
+            return waiting.scalar_one()
+
+    async def is_ready(self, team_id: str, conversation_id: int) -> bool:
+        """Whether a conversation waits for a process that has a place free."""
+        async with self._database.read() as transaction:
+            ready = await transaction.execute(
+                _IS_READY, {"team_id": team_id, "conversation_id": conversation_id}
+            )
+            return ready.first() is not None
+
+    async def stop_requested(self, lease: Lease) -> StopRequest | None:
+        """Return who asked that the turn ends, if anybody did."""
+        async with self._database.read() as transaction:
+            asked = await transaction.execute(
+                _STOPPED_BY, {"team_id": lease.team_id, "turn_id": lease.turn_id}
+            )
+            stopped_by = asked.scalar_one_or_none()
+        if stopped_by is None:
+            return None
+        return StopRequest(turn_id=lease.turn_id, stopped_by=stopped_by)
+
+    async def save_run(self, lease: Lease, run: Run) -> None:
+        """Note the run's status and its id on the other side. Raises LeaseLost."""
+        async with fenced(self._database, lease) as transaction:
+            await transaction.execute(
+                _SAVE_RUN,
+                {
+                    "its_team": lease.team_id,
+                    "its_id": lease.turn_id,
+                    "its_status": run.status.value,
+                    "its_run": run.run_id or None,
+                },
+            )
+
+    async def finish(
+        self,
+        lease: Lease,
+        ending: Ending,
+        state: TurnState,
+        output: Sequence[Mapping[str, Any]] = (),
+        unfinished_text: str = "",
+    ) -> bool:
+        """End the turn and free its conversation; true when more is wanted there.
+
+        Raises LeaseLost, with nothing written.
+        """
+        async with fenced(self._database, lease) as transaction:
+            return await end_turn(
+                transaction,
+                lease,
+                ending,
+                state,
+                output=output,
+                unfinished_text=unfinished_text,
+            )
+
+    async def release(self, lease: Lease) -> None:
+        """Give the turn back, to be resumed at once by anybody. Raises LeaseLost."""
+        its_team = {"its_team": lease.team_id}
+        async with fenced(self._database, lease) as transaction:
+            await transaction.execute(
+                _GIVE_BACK, {**its_team, "its_id": lease.conversation_id}
+            )
+            await transaction.execute(
+                _WAITS_AGAIN, {**its_team, "its_id": lease.turn_id}
+            )
+
+    @asynccontextmanager
+    async def fenced(self, lease: Lease) -> AsyncIterator[Transaction]:
+        """Open a write transaction that holds the turn. Raises LeaseLost."""
+        async with fenced(self._database, lease) as transaction:
+            yield transaction
+
+
+def _each(lease: Lease, refused: Mapping[str, Refusal]) -> list[dict[str, Any]]:
+    return [
+        {
+            "its_team": lease.team_id,
+            "its_conversation": lease.conversation_id,
+            "its_ts": ts,
+        }
+        for ts in refused
+    ]
