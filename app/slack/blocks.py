@@ -1,0 +1,130 @@
+"""What one Slack message of a reply looks like: text parts and data parts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.slack.cards import Card, heading
+from app.slack.text import escape_mrkdwn, readable
+
+STOP_ACTION = "threadline_stop"
+PART_EVENT = "threadline_part"
+
+_MAX_PREVIEW = 300
+_MAX_ABOUT = 80
+# Slack: a section's text has at most 3,000 characters, escaped ones included.
+_MAX_SECTION = 2_900
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payload:
+    """All that one message shows; `text` is what notifications and old clients show."""
+
+    text: str
+    blocks: tuple[Mapping[str, Any], ...]
+    attachments: tuple[Mapping[str, Any], ...] | None = None
+    metadata: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextLook:
+    """What a text part shows: neutralised Markdown, and for the newest part its line.
+
+    `preview` is the raw beginning of the text. `stop_turn_id` gives it a Stop button.
+    A part that Slack has refused as Markdown `is_plain`.
+    """
+
+    body: str
+    preview: str
+    post_key: str
+    line: str | None = None
+    about: str = ""
+    stop_turn_id: int | None = None
+    notes: Sequence[Card] = ()
+    is_plain: bool = False
+
+
+def text_payload(look: TextLook) -> Payload:
+    """The message for a text part; without text its line is the text."""
+    blocks: list[dict[str, Any]] = []
+    if look.body and look.is_plain:
+        blocks += _plain_sections(look.body)
+    elif look.body:
+        blocks.append({"type": "markdown", "text": look.body})
+    if look.line and look.body:
+        blocks.append({"type": "context", "elements": [_mrkdwn(look.line)]})
+    elif look.line:
+        blocks.append({"type": "section", "text": _mrkdwn(look.line)})
+    if look.stop_turn_id is not None:
+        blocks.append(_stop_row(look.stop_turn_id))
+    return Payload(
+        text=_fallback(look),
+        blocks=tuple(blocks),
+        attachments=tuple(note.attachment for note in look.notes),
+        metadata=_metadata(look.post_key),
+    )
+
+
+def data_payload(cards: Sequence[Card], post_key: str) -> Payload:
+    """The message for data messages: a heading and a coloured bar for each."""
+    says = heading(cards)
+    return Payload(
+        text=says,
+        blocks=({"type": "section", "text": _mrkdwn(says)},),
+        attachments=tuple(each.attachment for each in cards),
+        metadata=_metadata(post_key),
+    )
+
+
+def about(question: str) -> str:
+    """What a reply without text says in a notification: what it is about."""
+    words = " ".join(readable(question).split())
+    if not words:
+        return "On it"
+    cut = words if len(words) <= _MAX_ABOUT else words[:_MAX_ABOUT].rsplit(" ", 1)[0]
+    return f"On it: {cut}"
+
+
+def _fallback(look: TextLook) -> str:
+    preview = look.preview.strip()[:_MAX_PREVIEW].strip()
+    if preview:
+        return escape_mrkdwn(preview)
+    if look.stop_turn_id is None and look.line:
+        return escape_mrkdwn(look.line)
+    return escape_mrkdwn(look.about or "On it")
+
+
+def _stop_row(turn_id: int) -> dict[str, Any]:
+    return {
+        "type": "actions",
+        "elements": [
+            {
+                "type": "button",
+                "action_id": STOP_ACTION,
+                "value": str(turn_id),
+                "text": {"type": "plain_text", "text": "Stop", "emoji": False},
+            }
+        ],
+    }
+
+
+def _plain_sections(body: str) -> list[dict[str, Any]]:
+    pieces = [
+        body[start : start + _MAX_SECTION]
+        for start in range(0, len(body), _MAX_SECTION)
+    ]
+    return [
+        {"type": "section", "text": {"type": "plain_text", "text": piece}}
+        for piece in pieces
+    ]
+
+
+def _mrkdwn(text: str) -> dict[str, Any]:
+    # Slack: with `verbatim` it makes no links of its own.
+    escaped = escape_mrkdwn(text)[:_MAX_SECTION]
+    return {"type": "mrkdwn", "text": escaped, "verbatim": True}
+
+
+def _metadata(post_key: str) -> dict[str, Any]:
+    # Slack: metadata can be read by every app in the workspace, so ids alone.
+    return {"event_type": PART_EVENT, "event_payload": {"key": post_key}}

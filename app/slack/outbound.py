@@ -1,0 +1,231 @@
+"""The one caller of `chat.*` and `assistant.threads.*`: check, send, translate."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import aiohttp
+from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
+
+from app import telemetry
+from app.domain import SlackThread
+from app.errors import (
+    LeaseLost,
+    PlaceClosed,
+    RateLimited,
+    SlackError,
+    SlackUnavailable,
+)
+from app.slack.blocks import PART_EVENT, Payload
+from app.slack.gate import check, check_text
+from app.slack.refusals import refusal
+from app.slack.text import escape_mrkdwn
+
+log = logging.getLogger(__name__)
+
+_PATIENCE = 20.0
+_LOOKED_AT = 100
+
+
+def _always() -> bool:
+    return True
+
+
+class Outbound:
+    """Sends one call at a time and never twice; what goes wrong is one of our errors.
+
+    `may_send` says, just before a call, whether the lease of the turn still holds; if
+    not, LeaseLost is raised and nothing is sent. The client must have no retry
+    handlers: they would send twice what Slack took without answering.
+    """
+
+    def __init__(self, client: AsyncWebClient) -> None:
+        self._client = client
+
+    async def post(
+        self, thread: SlackThread, payload: Payload, *, may_send: Callable[[], bool]
+    ) -> str:
+        """Post into `thread` and return the message's ts.
+
+        Slack puts a reply to a deleted parent into the channel without a word; such a
+        stray is removed at once, and PlaceClosed raised.
+        """
+        check(payload)
+        answer = await self._call(
+            "chat.postMessage",
+            may_send,
+            lambda: self._client.chat_postMessage(
+                channel=thread.channel_id,
+                thread_ts=thread.thread_ts,
+                unfurl_links=False,
+                unfurl_media=False,
+                **_content(payload),
+            ),
+        )
+        ts = answer.get("ts")
+        if not isinstance(ts, str):
+            raise SlackUnavailable("no_ts", "chat.postMessage")
+        message = answer.get("message")
+        if (
+            isinstance(message, Mapping)
+            and message.get("thread_ts") != thread.thread_ts
+        ):
+            await self._remove_stray(thread, ts)
+            raise PlaceClosed("thread_gone", "chat.postMessage")
+        return ts
+
+    async def update(
+        self,
+        thread: SlackThread,
+        ts: str,
+        payload: Payload,
+        *,
+        may_send: Callable[[], bool],
+    ) -> None:
+        """Show `payload` whole in the place of the message at `ts`."""
+        check(payload)
+        await self._call(
+            "chat.update",
+            may_send,
+            lambda: self._client.chat_update(
+                channel=thread.channel_id, ts=ts, **_content(payload)
+            ),
+        )
+
+    async def delete(
+        self, thread: SlackThread, ts: str, *, may_send: Callable[[], bool] = _always
+    ) -> None:
+        """Remove the message at `ts`."""
+        await self._call(
+            "chat.delete",
+            may_send,
+            lambda: self._client.chat_delete(channel=thread.channel_id, ts=ts),
+        )
+
+    async def set_status(
+        self,
+        thread: SlackThread,
+        status: str,
+        *,
+        may_send: Callable[[], bool] = _always,
+    ) -> None:
+        """Show `status` beside the bot's name; empty text takes it away.
+
+        Slack drops it after 2 minutes, and when a message is posted.
+        """
+        await self._call(
+            "assistant.threads.setStatus",
+            may_send,
+            lambda: self._client.assistant_threads_setStatus(
+                channel_id=thread.channel_id,
+                thread_ts=thread.thread_ts,
+                status=escape_mrkdwn(status),
+            ),
+        )
+
+    async def post_ephemeral(
+        self, thread: SlackThread, user_id: str, text: str
+    ) -> None:
+        """Say `text` to one person, in the thread, for their eyes alone."""
+        safe = escape_mrkdwn(text)
+        check_text(safe)
+        await self._call(
+            "chat.postEphemeral",
+            _always,
+            lambda: self._client.chat_postEphemeral(
+                channel=thread.channel_id,
+                user=user_id,
+                thread_ts=thread.thread_ts,
+                text=safe,
+                parse="none",
+                link_names=False,
+            ),
+        )
+
+    async def find(self, thread: SlackThread, post_key: str) -> str | None:
+        """Return the ts of the message posted with `post_key`, None if there is none.
+
+        Looks at the thread's newest messages only.
+        """
+        answer = await self._call(
+            "conversations.replies",
+            _always,
+            lambda: self._client.conversations_replies(
+                channel=thread.channel_id,
+                ts=thread.thread_ts,
+                limit=_LOOKED_AT,
+                include_all_metadata=True,
+            ),
+        )
+        for message in answer.get("messages") or ():
+            metadata = message.get("metadata") or {}
+            if (
+                metadata.get("event_type") == PART_EVENT
+                and (metadata.get("event_payload") or {}).get("key") == post_key
+            ):
+                return str(message["ts"])
+        return None
+
+    async def _remove_stray(self, thread: SlackThread, ts: str) -> None:
+        telemetry.count("slack.strays")
+        try:
+            await self.delete(thread, ts)
+        except SlackError as error:
+            log.warning("stray message left behind", extra={"code": error.code})
+
+    async def _call(
+        self,
+        method: str,
+        may_send: Callable[[], bool],
+        call: Callable[[], Awaitable[AsyncSlackResponse]],
+    ) -> Mapping[str, Any]:
+        if not may_send():
+            raise LeaseLost
+        telemetry.count(f"slack.calls.{method}")
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                answer = await call()
+        except SlackApiError as error:
+            refused = _refusal(method, error)
+            if isinstance(refused, RateLimited):
+                telemetry.count(f"slack.rate_limited.{method}")
+            raise refused from error
+        except TimeoutError as error:
+            raise SlackUnavailable("timeout", method) from error
+        # slack_sdk trips over bodies that are no JSON object, in several ways.
+        except (
+            aiohttp.ClientError,
+            SlackClientError,
+            OSError,
+            ValueError,
+            AttributeError,
+        ) as error:
+            raise SlackUnavailable("no_answer", method) from error
+        data = answer.data
+        return data if isinstance(data, dict) else {}
+
+
+def _content(payload: Payload) -> dict[str, Any]:
+    # Slack: an edit without `text` or `blocks` keeps or drops the other, and its
+    # `parse` defaults to making links and mentions; so everything is always said.
+    return {
+        "text": payload.text,
+        "blocks": [dict(block) for block in payload.blocks],
+        "attachments": [dict(each) for each in payload.attachments or ()],
+        "metadata": dict(payload.metadata) if payload.metadata else None,
+        "parse": "none",
+        "link_names": False,
+    }
+
+
+def _refusal(method: str, error: SlackApiError) -> SlackError:
+    response = error.response
+    # Where the body was no JSON, this is aiohttp's response instead of Slack's.
+    data = getattr(response, "data", None)
+    code = data.get("error") if isinstance(data, dict) else None
+    status: int = getattr(response, "status_code", 0) or getattr(response, "status", 0)
+    headers = getattr(response, "headers", None) or {}
+    return refusal(method, code if isinstance(code, str) else "", status, headers)

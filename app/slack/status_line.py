@@ -1,0 +1,83 @@
+"""The one quiet line under an answer: how the run stands, or how it ended."""
+
+from app.domain import Ending, Run, RunStatus
+
+_MINUTE = 60
+_INCOMPLETE = {
+    "max_output_tokens": "cut at the length limit",
+    "content_filter": "cut by the content filter",
+    "tool_rounds": "stopped after too many steps",
+}
+
+
+def running_line(run: Run | None, step: str | None, waiting: int) -> str:
+    """How the run stands; `step` is what is being done, `waiting` counts messages."""
+    parts = [_status(run)]
+    if run and run.retry_in:
+        retry = run.retry_in
+        again = f"trying again ({retry.attempt} of {retry.attempts})"
+        parts.append(f"model busy, {again}")
+    elif step:
+        parts.append(step)
+    if waiting:
+        parts.append(f"{waiting} message{'' if waiting == 1 else 's'} waiting")
+    return " · ".join(parts)
+
+
+def final_line(ending: Ending) -> str:
+    """How the turn ended, and for a failure whether it has changed anything."""
+    parts: list[str] = [ending.status.value.replace("_", " ")]
+    match ending.status:
+        case RunStatus.COMPLETED:
+            parts.append(_duration(ending.seconds))
+        case RunStatus.FAILED:
+            parts[0] = "⚠️ failed"
+            parts.append(" ".join([_why(ending), _changes(ending)]))
+            if ending.error_id:
+                parts.append(f"id {ending.error_id}")
+        case RunStatus.INCOMPLETE:
+            reason = ending.incomplete_reason or "cut before its end"
+            parts.append(_INCOMPLETE.get(reason, reason.replace("_", " ")))
+        case RunStatus.EXPIRED:
+            parts.append(f"took longer than {_rounded_down(ending.seconds)}")
+            if ending.changed_something:
+                parts.append(_changes(ending))
+        case RunStatus.CANCELLED:
+            by = f" by {ending.stopped_by}" if ending.stopped_by else ""
+            parts.append(f"stopped{by} after {_duration(ending.seconds)}")
+        case _:
+            pass
+    return " · ".join(parts)
+
+
+def _status(run: Run | None) -> str:
+    if run is None:
+        return "queued"
+    # A busy model and running tools are both parts of a run under way.
+    if run.retry_in or run.status is RunStatus.REQUIRES_ACTION:
+        return "in progress"
+    return run.status.value.replace("_", " ")
+
+
+def _why(ending: Ending) -> str:
+    sentence = ending.error.message.strip() if ending.error else "Something went wrong."
+    return sentence if sentence.endswith((".", "!", "?")) else sentence + "."
+
+
+def _changes(ending: Ending) -> str:
+    if ending.changed_something:
+        return "Something was changed."
+    return "Nothing was changed."
+
+
+def _duration(seconds: float) -> str:
+    whole = max(1, round(seconds))
+    if whole < _MINUTE:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, _MINUTE)
+    return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+
+
+def _rounded_down(seconds: float) -> str:
+    whole = max(1, int(seconds))
+    return f"{whole} s" if whole < _MINUTE else f"{whole // _MINUTE} min"
