@@ -1,7 +1,8 @@
 """The database: where its connections come from, its clock, and its outages."""
 
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +141,14 @@ def _parsed(url: str) -> URL:
 
 
 def _sqlite_engines(address: URL) -> tuple[AsyncEngine, AsyncEngine]:
-    Path(str(address.database)).parent.mkdir(parents=True, exist_ok=True)
+    path = Path(str(address.database))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Tried here first: a driver's thread that can't open it dies noisily.
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA schema_version")
+    except (OSError, sqlite3.Error) as error:
+        raise DatabaseUnavailable(f"{path} can't be opened: {error}.") from error
     address = address.set(drivername="sqlite+aiosqlite")
     # One connection: writers queue in this process, in order, not in SQLite's retries.
     writer = create_async_engine(

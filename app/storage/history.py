@@ -56,7 +56,9 @@ _NEWEST = (
     .limit(_MOST_ITEMS + 1)
 )
 
-_SAID_AT = select(thread_items.c.id, thread_items.c.item).where(
+_SAID_AT = select(
+    thread_items.c.turn_id, thread_items.c.position, thread_items.c.item
+).where(
     thread_items.c.team_id == bindparam("team_id"),
     thread_items.c.assistant_thread_id == bindparam("assistant_thread_id"),
     thread_items.c.ts == bindparam("ts"),
@@ -66,7 +68,9 @@ _REWRITE = (
     update(thread_items)
     .where(
         thread_items.c.team_id == bindparam("its_team"),
-        thread_items.c.id == bindparam("its_id"),
+        thread_items.c.assistant_thread_id == bindparam("its_history"),
+        thread_items.c.turn_id == bindparam("its_turn"),
+        thread_items.c.position == bindparam("its_position"),
     )
     .values(item=bindparam("its_item"))
 )
@@ -141,7 +145,9 @@ async def erase_text(transaction: Transaction, place: Place, ts: str) -> None:
             _REWRITE,
             {
                 "its_team": place.team_id,
-                "its_id": row.id,
+                "its_history": place.assistant_thread_id,
+                "its_turn": row.turn_id,
+                "its_position": row.position,
                 "its_item": without_text(row.item),
             },
         )

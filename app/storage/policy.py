@@ -1,11 +1,9 @@
 """Who is answered: pure decisions over one message and what is known of its place."""
 
-import re
 from dataclasses import dataclass
 
 from app.domain import ChannelKind, Follow, IncomingMessage, Person, Refusal
 
-_MENTION = re.compile(r"<@[A-Z0-9]+(?:\|[^>]*)?>|(?:^|(?<=\s))@\S+")
 _ENDING = " \t\r\n.!"
 
 _FOLLOW_WORDS = {"follow": Follow.ALWAYS, "only when mentioned": Follow.MENTIONS}
@@ -110,17 +108,17 @@ def refusal_of(person: Person, policy: AnswerPolicy) -> Refusal | None:
 
 
 def is_stop_word(text: str) -> bool:
-    """Whether the whole text, mentions aside, is the word stop."""
+    """Whether the whole text, the bot's mention taken out before, is the word stop."""
     return _bare(text) == "stop"
 
 
 def follow_word(text: str) -> Follow | None:
-    """Return what the whole text, mentions aside, wants to be answered."""
+    """Return what the whole text, taken as a command, wants to be answered."""
     return _FOLLOW_WORDS.get(_bare(text))
 
 
 def _bare(text: str) -> str:
-    return " ".join(_MENTION.sub(" ", text).split()).rstrip(_ENDING).casefold()
+    return " ".join(text.split()).rstrip(_ENDING).casefold()
 
 
 def _is_out_of_bounds(

@@ -134,6 +134,7 @@ inbox = Table(
     Column("wanted", Boolean, nullable=False),
     Column("text", MessageText, nullable=False),
     Column("files", MessageJson, nullable=False),
+    # When a turn took up the message; only ever set where an answer was wanted.
     Column("taken_at", Double),
     Column("outcome", String),
     Column("outcome_by", String),
@@ -141,12 +142,12 @@ inbox = Table(
     UniqueConstraint("conversation_id", "author_id", "client_msg_id"),
 )
 Index(
-    "ix_inbox_wanted_by_author",
+    "ix_inbox_taken_by_author",
     inbox.c.team_id,
     inbox.c.author_id,
     inbox.c.taken_at,
-    sqlite_where=inbox.c.wanted,
-    postgresql_where=inbox.c.wanted,
+    sqlite_where=inbox.c.taken_at.is_not(None),
+    postgresql_where=inbox.c.taken_at.is_not(None),
 )
 
 turns = Table(
@@ -166,22 +167,19 @@ turns = Table(
     Column("blocked_by", String),
     Column("claimed_at", Double, nullable=False),
     Column("ended_at", Double),
-    UniqueConstraint("conversation_id", "id"),
 )
 
 thread_items = Table(
     "thread_items",
     metadata,
-    Column("id", RowId, primary_key=True),
+    Column("assistant_thread_id", ForeignKey(assistant_threads.c.id), primary_key=True),
+    Column("turn_id", ForeignKey(turns.c.id), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
     Column("team_id", String, nullable=False),
-    Column("assistant_thread_id", ForeignKey(assistant_threads.c.id), nullable=False),
-    Column("turn_id", ForeignKey(turns.c.id), nullable=False),
-    Column("position", Integer, nullable=False),
     Column("kind", String, nullable=False),
     Column("author_id", String),
     Column("ts", String),
     Column("item", MessageJson, nullable=False),
-    UniqueConstraint("assistant_thread_id", "turn_id", "position"),
 )
 Index(
     "ix_thread_items_by_ts",

@@ -28,7 +28,7 @@ from app.storage.tables import READY, conversations, inbox, thread_items, turns
 _HOUR = 3600.0
 
 _HAS_ITEMS = (
-    select(thread_items.c.id)
+    select(thread_items.c.position)
     .join_from(
         conversations,
         thread_items,
@@ -71,7 +71,6 @@ _ASKED_LATELY = (
         inbox.c.team_id == bindparam("team_id"),
         inbox.c.author_id == bindparam("author_id"),
         inbox.c.taken_at > Database.now - _HOUR,
-        inbox.c.wanted,
         inbox.c.outcome != Outcome.REFUSED.value,
     )
 )
