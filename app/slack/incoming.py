@@ -222,11 +222,14 @@ def _deleted(
     channel_id = _matching(_ID, text_at(event, "channel"))
     if channel_id is None or valid_ts(ts) is None or ts is None:
         return Dropped("malformed")
+    before = object_at(event, "previous_message")
     return DeletedMessage(
         team_id=bot.team_id,
         channel_id=channel_id,
         ts=ts,
         event_id=_line(text_at(body, "event_id") or ""),
+        thread_ts=valid_ts(text_at(before, "thread_ts")),
+        mentioned=_mentions(text_at(before, "text") or "", bot),
     )
 
 

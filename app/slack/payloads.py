@@ -36,7 +36,6 @@ _BY_CALLBACK = {
     "dialog_cancellation": Kind.ACTION,
     "dialog_submission": Kind.ACTION,
     "dialog_suggestion": Kind.OPTIONS,
-    "interactive_message": Kind.ACTION,
     "message_action": Kind.SHORTCUT,
     "shortcut": Kind.SHORTCUT,
 }
@@ -88,7 +87,7 @@ class _Node(msgspec.Struct):
     callback_id: str | None = None
     command: str | None = None
     response_url: str | None = None
-    response_urls: list[_ResponseUrl] | None = None
+    response_urls: list[_ResponseUrl] = msgspec.field(default_factory=list)
     ssl_check: str | None = None
 
 
@@ -146,17 +145,20 @@ def kind_of(payload: Payload) -> Kind | None:  # noqa: PLR0911 - a flat match
     """Return what Slack wants, None for nonsense."""
     try:
         body = msgspec.convert(payload, _Node)
-    except (msgspec.ValidationError, RecursionError):
+    except (msgspec.ValidationError, UnicodeEncodeError, RecursionError):
         return None
     match body:
         case _Node(type="event_callback", event=_Node(type=str())):
             return Kind.EVENT
         case _Node(type="block_actions", actions=[_Action(action_id=str()), *_]):
             return Kind.ACTION
+        case _Node(type="interactive_message", callback_id=str(), actions=[_, *_]):
+            return Kind.ACTION
         case _Node(type="block_suggestion", action_id=str()):
             return Kind.OPTIONS
         case _Node(
-            type="view_submission" | "view_closed", view=_View(callback_id=str())
+            type="view_submission" | "view_closed",
+            view=_View(callback_id=str(), type="modal" | "home"),
         ):
             return Kind.VIEW
         case _Node(type=str() as type_, callback_id=str()) if type_ in _BY_CALLBACK:

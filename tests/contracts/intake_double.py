@@ -1,0 +1,108 @@
+"""An inbox that keeps what it is given in a list, and an intake around it."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from slack_sdk.web.async_client import AsyncWebClient
+
+from app.domain import (
+    DeletedMessage,
+    IncomingMessage,
+    Person,
+    SlackThread,
+    StopRequest,
+)
+from app.errors import SlackError
+from app.slack.intake import Intake
+from app.slack.people import People
+from app.storage.inbox import Added, Inbox
+from app.storage.policy import AnswerPolicy
+
+
+class InboxDouble(Inbox):
+    """Stores in memory; fails with `failure`, and waits for `is_open` before it does.
+
+    `outcome` says what becomes of a message; `running` holds the turns that can be
+    stopped.
+    """
+
+    def __init__(self) -> None:
+        self.messages: list[IncomingMessage] = []
+        self.deleted: list[DeletedMessage] = []
+        self.people: list[Person | None] = []
+        self.stops: list[tuple[int, str]] = []
+        self.running: set[int] = set()
+        self.failure: Exception | None = None
+        self.is_open = asyncio.Event()
+        self.is_open.set()
+        self.outcome: Callable[[IncomingMessage], Added] = lambda message: Added(
+            thread=message.thread, stored=True
+        )
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.messages or self.deleted or self.stops)
+
+    async def add(self, message: IncomingMessage, person: Person | None) -> Added:
+        await self._commit()
+        self.messages.append(message)
+        self.people.append(person)
+        return self.outcome(message)
+
+    async def delete(self, message: DeletedMessage) -> Added:
+        await self._commit()
+        self.deleted.append(message)
+        thread = SlackThread(
+            team_id=message.team_id,
+            channel_id=message.channel_id,
+            thread_ts=message.thread_ts or message.ts,
+        )
+        return Added(thread=thread, stored=True)
+
+    async def request_stop(self, team_id: str, turn_id: int, stopped_by: str) -> bool:
+        assert team_id
+        await self._commit()
+        self.stops.append((turn_id, stopped_by))
+        return turn_id in self.running
+
+    async def _commit(self) -> None:
+        await self.is_open.wait()
+        if self.failure:
+            raise self.failure
+
+
+@dataclass
+class Told:
+    """What an intake passed on to the rest of the program."""
+
+    woken: list[tuple[int, SlackThread]] = field(default_factory=list)
+    stopped: list[StopRequest] = field(default_factory=list)
+    notices: list[tuple[SlackThread, str, str]] = field(default_factory=list)
+    failure: SlackError | None = None
+    is_open: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def tell(self, thread: SlackThread, user_id: str, text: str) -> None:
+        await self.is_open.wait()
+        if self.failure:
+            raise self.failure
+        self.notices.append((thread, user_id, text))
+
+
+def intake_around(
+    inbox: Inbox, client: AsyncWebClient, policy: AnswerPolicy | None = None
+) -> tuple[Intake, Told]:
+    """Return an intake, and where it tells what."""
+    told = Told()
+    told.is_open.set()
+    intake = Intake(
+        inbox=inbox,
+        people=People(client),
+        policy=policy or AnswerPolicy(),
+        message_added=lambda conversation_id, thread: told.woken.append(
+            (conversation_id, thread)
+        ),
+        request_local_stop=told.stopped.append,
+        tell=told.tell,
+    )
+    return intake, told
