@@ -1,7 +1,6 @@
 """A thread's history as the input of a Responses request, always valid."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from app.domain import ItemKind, ThreadItem
@@ -41,7 +40,7 @@ class _TurnItems:
     def __init__(self, turn: Sequence[ThreadItem], with_reasoning: bool) -> None:
         self._said = [item for item in turn if item.kind in _SAID]
         answered = [item for item in turn if item.kind not in _SAID]
-        self._answered = list(_paired(_replayed(answered, with_reasoning)))
+        self._answered = list(_paired(list(_replayed(answered, with_reasoning))))
         self.characters = sum(map(_length, self._said)) + sum(
             len(str(item)) for item in self._answered
         )
@@ -123,25 +122,25 @@ def _output(call_id: str, output: str) -> InputItem:
     return {"type": _OUTPUT, "call_id": call_id, "output": output}
 
 
-def _paired(items: Iterable[InputItem]) -> Iterator[InputItem]:
+def _paired(items: Sequence[InputItem]) -> Iterator[InputItem]:
     """Yield `items` with an output for every call, and none for no call."""
-    items = list(items)
-    answers = Counter(item["call_id"] for item in items if _is(item, _OUTPUT))
-    awaited: Counter[str] = Counter()
-    for item in items:
-        if _is(item, _OUTPUT):
-            if awaited[item["call_id"]]:
-                awaited[item["call_id"]] -= 1
-                yield item
-            continue
-        yield item
+    unanswered: dict[str, list[int]] = {}
+    orphans = set()
+    for place, item in enumerate(items):
         if _is(item, "function_call"):
-            call_id = item["call_id"]
-            if answers[call_id]:
-                answers[call_id] -= 1
-                awaited[call_id] += 1
+            unanswered.setdefault(item["call_id"], []).append(place)
+        elif _is(item, _OUTPUT):
+            calls = unanswered.get(item["call_id"])
+            if calls:
+                calls.pop()
             else:
-                yield _output(call_id, _OUTCOME_UNKNOWN)
+                orphans.add(place)
+    lacking = {place for places in unanswered.values() for place in places}
+    for place, item in enumerate(items):
+        if place not in orphans:
+            yield item
+        if place in lacking:
+            yield _output(item["call_id"], _OUTCOME_UNKNOWN)
 
 
 def _is(item: InputItem, kind: str) -> bool:
