@@ -1,0 +1,247 @@
+"""Which Slack message is sent when: budgets, priorities, one call in flight for each.
+
+Whoever writes a message marks it as changed and goes on; the scheduler calls its `send`
+when its turn has come, and only then is the text cut and rendered. So a message that
+changed a hundred times meanwhile costs one call, and an older text never follows a
+newer one.
+
+A message waits in one of three places: for its time (a heap by moment), for a token of
+its method's budget (a heap by priority for each team and method), or in flight.
+"""
+
+import asyncio
+import heapq
+from collections import deque
+from collections.abc import Awaitable, Callable
+from itertools import count
+
+from app.errors import DatabaseUnavailable, RateLimited, SlackUnavailable
+from app.slack.replies.budget import (
+    POSTS,
+    POSTS_PER_CHANNEL,
+    STATUSES,
+    UPDATES,
+    Bucket,
+)
+from app.slack.replies.message import Message, Method, Priority
+
+_RATES = {Method.POST: POSTS, Method.UPDATE: UPDATES, Method.STATUS: STATUSES}
+# So much of a token is kept for the end of each message that is still growing.
+_RESERVE = 0.5
+_MANY_CHANNELS = 2_000
+
+
+class _Lane:
+    """The messages that wait for a token of one (team, method)."""
+
+    __slots__ = ("bucket", "growing", "ready", "wakes_at")
+
+    def __init__(self, bucket: Bucket) -> None:
+        self.bucket = bucket
+        self.ready: list[tuple[Priority, float, int, int, Message]] = []
+        self.wakes_at = float("inf")
+        self.growing = 0
+
+    def need(self, priority: Priority) -> float:
+        """The tokens that must be there: what must not wait finds one kept for it."""
+        if priority <= Priority.DATA:
+            return 1.0
+        return 1.0 + min(_RESERVE * self.growing, self.bucket.burst - 2)
+
+
+class EditScheduler:
+    """Sends what was marked as changed, as soon as the budgets allow.
+
+    `now` is a monotonic clock in seconds, `sleep_until` waits for a moment on it.
+    """
+
+    def __init__(
+        self,
+        *,
+        now: Callable[[], float],
+        sleep_until: Callable[[float], Awaitable[None]],
+    ) -> None:
+        self._now = now
+        self._sleep_until = sleep_until
+        self._lanes: dict[tuple[str, Method], _Lane] = {}
+        self._channels: dict[tuple[str, str], Bucket] = {}
+        self._changed: deque[Message] = deque()
+        self._timers: list[tuple[float, int, int, Message | _Lane]] = []
+        self._order = count()
+        self._wake = asyncio.Event()
+        self._loop: asyncio.Task[None] | None = None
+        self._calls: set[asyncio.Future[bool]] = set()
+
+    def mark_dirty(
+        self, message: Message, priority: Priority, *, not_before: float = 0.0
+    ) -> None:
+        """Have `message` sent, not before the given moment; never waits."""
+        if message.is_closed:
+            return
+        if message.mark(priority, not_before, self._now()):
+            self._enqueue(message)
+
+    def started_growing(self, message: Message) -> None:
+        """Keep a part of the budget for the end of `message`, until it is closed."""
+        if not message.is_growing and not message.is_closed:
+            message.is_growing = True
+            self._lane(message.team_id, Method.UPDATE).growing += 1
+
+    def close_message(
+        self, message: Message, error: BaseException | None = None
+    ) -> None:
+        """Send nothing more for `message`; a call in flight lands unheard."""
+        if message.is_closed:
+            return
+        message.close(error)
+        self._let_go(message)
+
+    async def close(self) -> None:
+        """Send nothing more at all; calls in flight are waited for."""
+        if self._loop:
+            self._loop.cancel()
+            await asyncio.wait((self._loop,))
+        if self._calls:
+            await asyncio.wait(self._calls)
+
+    def _enqueue(self, message: Message) -> None:
+        self._changed.append(message)
+        self._wake.set()
+        if self._loop is None:
+            self._loop = asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
+        while True:
+            self._wake.clear()
+            moment = self._dispatch()
+            if moment is None:
+                await self._wake.wait()
+                continue
+            alarm = asyncio.ensure_future(self._sleep_until(moment))
+            alarm.add_done_callback(lambda _: self._wake.set())
+            try:
+                await self._wake.wait()
+            finally:
+                alarm.cancel()
+
+    def _dispatch(self) -> float | None:
+        """Send all that may go now; return when there may be more to do."""
+        now = self._now()
+        lanes: dict[int, _Lane] = {}
+        while self._changed:
+            self._place(self._changed.popleft(), now, lanes)
+        while self._timers and self._timers[0][0] <= now:
+            _, _, stamp, due = heapq.heappop(self._timers)
+            if isinstance(due, _Lane):
+                due.wakes_at = float("inf")
+                lanes[id(due)] = due
+            elif due.stamp == stamp:
+                self._place(due, now, lanes)
+        for lane in lanes.values():
+            self._serve(lane, now)
+        return self._timers[0][0] if self._timers else None
+
+    def _place(self, message: Message, now: float, lanes: dict[int, _Lane]) -> None:
+        """Queue `message` for its time, or for a token if its time has come."""
+        if message.priority is None or message.in_flight or message.is_closed:
+            return
+        message.stamp += 1
+        at = message.due_at()
+        if message.method is Method.POST:
+            at = max(at, self._channel(message, now).ready_at(now))
+        if at > now:
+            self._at(at, message.stamp, message)
+            return
+        lane = self._lane(message.team_id, message.method)
+        entry = (message.priority, message.unseen_since, next(self._order))
+        heapq.heappush(lane.ready, (*entry, message.stamp, message))
+        lanes[id(lane)] = lane
+
+    def _serve(self, lane: _Lane, now: float) -> None:
+        while lane.ready:
+            priority, _, _, stamp, message = lane.ready[0]
+            if message.stamp != stamp:
+                heapq.heappop(lane.ready)
+                continue
+            at = lane.bucket.ready_at(now, lane.need(priority))
+            if at > now:
+                if at < lane.wakes_at:
+                    lane.wakes_at = at
+                    self._at(at, 0, lane)
+                return
+            heapq.heappop(lane.ready)
+            if self._takes_place(message, now):
+                lane.bucket.take(now)
+                self._launch(message, lane)
+
+    def _takes_place(self, message: Message, now: float) -> bool:
+        """Use the channel's own budget for a post, or wait until it is there."""
+        if message.method is not Method.POST:
+            return True
+        channel = self._channel(message, now)
+        free_at = channel.ready_at(now)
+        if free_at > now:
+            self._at(free_at, message.stamp, message)
+            return False
+        channel.take(now)
+        return True
+
+    def _launch(self, message: Message, lane: _Lane) -> None:
+        message.start()
+        method = message.method
+        call = asyncio.ensure_future(message.send())
+        self._calls.add(call)
+        call.add_done_callback(lambda done: self._landed(message, lane, method, done))
+
+    def _landed(
+        self, message: Message, lane: _Lane, method: Method, call: asyncio.Future[bool]
+    ) -> None:
+        self._calls.discard(call)
+        message.in_flight = False
+        now = self._now()
+        error = asyncio.CancelledError() if call.cancelled() else call.exception()
+        match error:
+            case None if call.result():
+                message.sent(now)
+            case None:
+                lane.bucket.give_back()
+                if method is Method.POST:
+                    self._channel(message, now).give_back()
+            case RateLimited(retry_after=seconds):
+                lane.bucket.pause(now + seconds)
+                message.refused_for_now(now)
+            case SlackUnavailable() | DatabaseUnavailable():
+                message.failed(error, now)
+            case _:
+                message.close(error)
+        if message.is_settled:
+            self._let_go(message)
+        else:
+            self._enqueue(message)
+
+    def _let_go(self, message: Message) -> None:
+        if message.is_closed and message.is_growing:
+            message.is_growing = False
+            self._lane(message.team_id, Method.UPDATE).growing -= 1
+        message.tell_settled()
+
+    def _at(self, moment: float, stamp: int, due: Message | _Lane) -> None:
+        heapq.heappush(self._timers, (moment, next(self._order), stamp, due))
+
+    def _lane(self, team_id: str, method: Method) -> _Lane:
+        key = (team_id, method)
+        if key not in self._lanes:
+            self._lanes[key] = _Lane(Bucket(_RATES[method], self._now()))
+        return self._lanes[key]
+
+    def _channel(self, message: Message, now: float) -> Bucket:
+        key = (message.team_id, message.channel_id)
+        if key not in self._channels:
+            if len(self._channels) > _MANY_CHANNELS:
+                self._channels = {
+                    place: bucket
+                    for place, bucket in self._channels.items()
+                    if not bucket.is_full(now)
+                }
+            self._channels[key] = Bucket(POSTS_PER_CHANNEL, now)
+        return self._channels[key]
