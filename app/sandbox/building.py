@@ -53,7 +53,13 @@ def build(
     feed, faults = Feed(), Faults()
     workspace = Workspace(clock, store)
     journal = Journal(clock, feed.publish)
-    sockets = SocketHub(workspace.identity.app_id, clock, answer_within, seed)
+    sockets = SocketHub(
+        workspace.identity.app_id,
+        clock=clock,
+        faults=faults,
+        answer_within=answer_within,
+        seed=seed,
+    )
     scopes, subscriptions = set(SCOPES), set(SUBSCRIPTIONS)
     dispatcher = Dispatcher(
         sockets,

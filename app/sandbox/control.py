@@ -42,7 +42,7 @@ from aiohttp import web
 
 from app.sandbox.acts import Acts
 from app.sandbox.core import Core
-from app.sandbox.journal import Call, Delivery
+from app.sandbox.journal import without_body
 from app.sandbox.records import Channel, Json, Message
 
 Act = Callable[[Json], Json | Awaitable[Json]]
@@ -152,8 +152,10 @@ class Control:
         since = int(request.query.get("since", "0"))
         journal = self._core.journal
         return {
-            "calls": [_line(call) for call in journal.calls if call.seq > since],
-            "deliveries": [_line(one) for one in journal.deliveries if one.seq > since],
+            "calls": [asdict(call) for call in journal.calls if call.seq > since],
+            "deliveries": [
+                without_body(one) for one in journal.deliveries if one.seq > since
+            ],
         }
 
     def _notifications(self, request: web.Request) -> Json:
@@ -232,10 +234,6 @@ class Control:
     async def _refresh(self, given: Json) -> Json:
         await self._core.sockets.refresh(given.get("reason", "refresh_requested"))
         return {}
-
-
-def _line(entry: Call | Delivery) -> Json:
-    return {name: value for name, value in asdict(entry).items() if name != "body"}
 
 
 def _shower(

@@ -74,18 +74,20 @@ class Core:
         match change:
             case Posted(message):
                 self._posted(message)
-                self.feed.publish("posted", {"message": self.shown(message)})
+                self.feed.publish("posted", lambda: {"message": self.shown(message)})
             case Changed(before, after, why):
                 self._remember_buttons(after)
                 if why is Why.EDIT:
                     self._look_at_links(after, known=links(before))
-                shown = {"message": self.shown(after), "why": why.value}
-                self.feed.publish("changed", shown)
+                self.feed.publish(
+                    "changed",
+                    lambda: {"message": self.shown(after), "why": why.value},
+                )
             case Deleted(message, _):
                 gone = {"channel": message.channel_id, "ts": message.ts}
-                self.feed.publish("deleted", gone)
+                self.feed.publish("deleted", lambda: gone)
             case _:
-                self.feed.publish("workspace", {})
+                self.feed.publish("workspace", dict)
 
     def shown(self, message: Message) -> Json:
         """Return a message as the page draws it."""
@@ -120,8 +122,13 @@ class Core:
         """Show a message to one person."""
         self.seen.ephemerals.append(ephemeral)
         self._remember_buttons(ephemeral)
-        message = self.shown_in_private(ephemeral)
-        self.feed.publish("ephemeral", {"for": ephemeral.user_id, "message": message})
+        self.feed.publish(
+            "ephemeral",
+            lambda: {
+                "for": ephemeral.user_id,
+                "message": self.shown_in_private(ephemeral),
+            },
+        )
 
     def note_live(self, method: str, channel_id: str, *parts: object) -> None:
         """Remember what a payload of the app would bring to life."""
@@ -144,7 +151,7 @@ class Core:
 
     def _publish_status(self, channel_id: str, thread_ts: str, text: str) -> None:
         status = {"channel": channel_id, "thread_ts": thread_ts, "status": text}
-        self.feed.publish("status", status)
+        self.feed.publish("status", lambda: status)
 
     def _posted(self, message: Message) -> None:
         workspace = self.workspace
@@ -165,18 +172,21 @@ class Core:
         )
         for told in notifications(message, channel, thread, humans):
             self.seen.told.append(told)
-            self.feed.publish(
-                "notification",
-                {
-                    "for": told.user_id,
-                    "why": told.why,
-                    "text": told.text,
-                    "channel": told.channel_id,
-                    "ts": told.ts,
-                    "thread_ts": message.thread_ts,
-                },
-            )
+            self._publish_notification(told, message.thread_ts)
         self._look_at_links(message, known=())
+
+    def _publish_notification(self, told: Notification, thread_ts: str | None) -> None:
+        self.feed.publish(
+            "notification",
+            lambda: {
+                "for": told.user_id,
+                "why": told.why,
+                "text": told.text,
+                "channel": told.channel_id,
+                "ts": told.ts,
+                "thread_ts": thread_ts,
+            },
+        )
 
     def _remember_buttons(self, message: Message | Ephemeral) -> None:
         for element in clickable(message):
@@ -200,7 +210,7 @@ class Core:
         if fresh:
             loop = asyncio.get_running_loop()
             timer = loop.call_later(_UNFURL_AFTER, self._unfold, message, fresh)
-            self._unfolding = {t for t in self._unfolding if not t.cancelled()}
+            self._unfolding = {t for t in self._unfolding if t.when() > loop.time()}
             self._unfolding.add(timer)
 
     def _unfold(self, message: Message, urls: list[str]) -> None:

@@ -21,16 +21,22 @@ class Feed:
         self._watchers: set[asyncio.Queue[Json | None]] = set()
         self._wakers: set[asyncio.Event] = set()
 
-    def publish(self, kind: str, data: Json) -> None:
-        """Tell everybody; a watcher who has fallen far behind is dropped."""
+    def publish(self, kind: str, tell: Callable[[], Json]) -> None:
+        """Tell everybody; `tell` is asked only if somebody watches.
+
+        A watcher who has fallen far behind is dropped.
+        """
         for waker in self._wakers:
             waker.set()
+        if not self._watchers:
+            return
+        happening = {"kind": kind, **tell()}
         for queue in tuple(self._watchers):
             if queue.qsize() >= _QUEUE_LIMIT:
                 self._watchers.discard(queue)
                 queue.put_nowait(None)
             else:
-                queue.put_nowait({"kind": kind, **data})
+                queue.put_nowait(happening)
 
     @contextlib.contextmanager
     def watch(self) -> Iterator[AsyncIterator[Json]]:

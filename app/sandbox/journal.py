@@ -25,7 +25,7 @@ class Call:
     response: Mapping[str, Any]
     status: int
     fault: str | None = None
-    left: float | None = None
+    left: int | None = None
 
     @property
     def ok(self) -> bool:
@@ -63,7 +63,9 @@ class Journal:
     """Keeps the latest calls and deliveries and tells of each new one."""
 
     def __init__(
-        self, clock: Callable[[], float], publish: Callable[[str, Json], None]
+        self,
+        clock: Callable[[], float],
+        publish: Callable[[str, Callable[[], Json]], None],
     ) -> None:
         self._clock = clock
         self._publish = publish
@@ -79,7 +81,7 @@ class Journal:
         status: int,
         *,
         fault: str | None = None,
-        left: float | None = None,
+        left: int | None = None,
     ) -> None:
         """Write down one call."""
         entry = Call(
@@ -93,7 +95,7 @@ class Journal:
             left=left,
         )
         self.calls.append(entry)
-        self._publish("call", {"call": asdict(entry)})
+        self._publish("call", lambda: {"call": asdict(entry)})
 
     def delivery(
         self, body: Json, *, kind: str, attempt: int, status: int, reason: str, via: str
@@ -113,9 +115,13 @@ class Journal:
             body=body,
         )
         self.deliveries.append(entry)
-        shown = {name: value for name, value in asdict(entry).items() if name != "body"}
-        self._publish("delivery", {"delivery": shown})
+        self._publish("delivery", lambda: {"delivery": without_body(entry)})
 
     def _next(self) -> int:
         self._seq += 1
         return self._seq
+
+
+def without_body(entry: Delivery) -> Json:
+    """Return a delivery without what was delivered."""
+    return {name: value for name, value in asdict(entry).items() if name != "body"}

@@ -120,12 +120,12 @@ class Limiter:
         wait = self._count(team_id, method, place, rule).take(self._clock())
         return math.ceil(wait) if wait > 0 else 0
 
-    def left(self, team_id: str, method: str, place: str = "") -> float | None:
+    def left(self, team_id: str, method: str, place: str = "") -> int | None:
         """Return how many calls would be admitted now; None when nothing limits."""
         rule = self._rules.get(method, _TIER_3)
         if not rule.enabled:
             return None
-        return self._count(team_id, method, place, rule).left(self._clock())
+        return int(self._count(team_id, method, place, rule).left(self._clock()))
 
     def rules(self) -> Mapping[str, Rule]:
         """Return every rule by method; posts per channel are `PER_CHANNEL`."""

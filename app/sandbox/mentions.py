@@ -15,7 +15,7 @@ _TOKEN = re.compile(
 _ANY_TOKEN = re.compile(r"<(?:[!@#][^<>\s]+[^<>]*|(?:https?|mailto):[^<>]+)>")
 _LINK_TOKEN = re.compile(r"<(https?://[^|<>]+)(?:\|[^<>]*)?>")
 _MARKDOWN_LINK = re.compile(r"\]\(\s*<?(https?://[^\s<>)]+)")
-_BARE_LINK = re.compile(r"https?://[^\s<>|)\]}\"'`]+")
+_BARE_LINK = re.compile(r"https?://[^\s<>|)\]}\"'`]*[^\s<>|)\]}\"'`.,;:!?]")
 _CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]+`", re.DOTALL)
 _SILENT = frozenset(
     {"type", "action_id", "block_id", "value", "style", "color", "image_url"}

@@ -41,11 +41,13 @@ class HttpPush:
         self._session = session
         self._answer_within = answer_within
         self._is_verified = False
+        self._verifying = asyncio.Lock()
 
     async def send(self, kind: str, body: Json, attempt: int, reason: str) -> Answer:
         """Post once and wait for the answer."""
-        if not self._is_verified and not await self._verify():
-            return Answer(status=0, reason="connection_failed")
+        refusal = await self._verify()
+        if refusal is not None:
+            return refusal
         headers = {}
         if attempt:
             headers = {
@@ -61,14 +63,20 @@ class HttpPush:
             case _:
                 return await self._post(urlencode(body), _FORM, headers)
 
-    async def _verify(self) -> bool:
-        """Slack: an address gets events once it has repeated a challenge."""
+    async def _verify(self) -> Answer | None:
+        """Return why the address gets nothing; None once it repeated a challenge."""
+        async with self._verifying:
+            return None if self._is_verified else await self._challenge()
+
+    async def _challenge(self) -> Answer | None:
         challenge = secrets.token_urlsafe(32)
         body = {"token": "", "challenge": challenge, "type": "url_verification"}
         answer = await self._post(json.dumps(body), "application/json", {})
         repeated = (answer.body or {}).get("challenge", "")
         self._is_verified = answer.accepted and repeated == challenge
-        return self._is_verified
+        if self._is_verified:
+            return None
+        return Answer(status=0, reason=answer.reason or "http_error")
 
     async def _post(self, text: str, content_type: str, more: dict[str, str]) -> Answer:
         body = text.encode()

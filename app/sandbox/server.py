@@ -19,6 +19,7 @@ from app.sandbox.guard import guard, is_loopback
 from app.sandbox.journal import Call, Delivery
 from app.sandbox.model.control import ModelControl
 from app.sandbox.model.server import add_model_routes
+from app.sandbox.page_routes import add_page_routes
 from app.sandbox.push import HttpPush
 from app.sandbox.records import Ephemeral, Fetch, Json, Message, Notification, Person
 from app.sandbox.socket import PATH
@@ -95,7 +96,9 @@ class Sandbox:
         )
         app = web.Application(middlewares=[guard], client_max_size=_LARGEST_BODY)
         _add_slack_routes(app, core)
+        add_page_routes(app)
         model = add_model_routes(app, token_rate=token_rate)
+        add_page_routes(app)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         try:
@@ -378,7 +381,8 @@ class Sandbox:
 
         A method: delay (seconds), error (code), status (HTTP; 429 also as (429, 30)),
         drop_before, drop_after (taken, answer lost). `event:<type>`: duplicate, late
-        (seconds), never. Raises ValueError for a kind that does not fit.
+        (seconds), never. `socket:connect`: status, which refuses a handshake and so
+        spends its one-time address. Raises ValueError for a kind that does not fit.
         """
         self.core.faults.plan(target, kind, count, value)
 

@@ -1,6 +1,7 @@
 """Socket Mode: one-time addresses, envelopes, acks."""
 
 import asyncio
+import contextlib
 import json
 import random
 import secrets
@@ -11,9 +12,12 @@ import aiohttp
 from aiohttp import web
 
 from app.sandbox.delivery import Answer
+from app.sandbox.faults import Faults
 from app.sandbox.records import Json
 
 PATH = "/link/"
+# The name under which a planned fault refuses a handshake and spends its ticket.
+CONNECT = "socket:connect"
 # Slack: at most ten connections per app.
 CONNECTIONS = 10
 _TICKET_LIFE = 30.0
@@ -55,10 +59,17 @@ class SocketHub:
     name = "socket"
 
     def __init__(
-        self, app_id: str, clock: Callable[[], float], answer_within: float, seed: int
+        self,
+        app_id: str,
+        *,
+        clock: Callable[[], float],
+        faults: Faults,
+        answer_within: float,
+        seed: int,
     ) -> None:
         self._app_id = app_id
         self._clock = clock
+        self._faults = faults
         self._answer_within = answer_within
         self._random = random.Random(seed)  # noqa: S311 - chance, not secrets
         self._tickets: dict[str, float] = {}
@@ -78,7 +89,7 @@ class SocketHub:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve one websocket for as long as it is open."""
         expires = self._tickets.pop(request.query.get("ticket", ""), 0.0)
-        if self._clock() > expires:
+        if self._clock() > expires or self._faults.take(CONNECT) is not None:
             return web.Response(status=403, text="ticket is used, expired or unknown")
         socket = web.WebSocketResponse(heartbeat=20.0)
         await socket.prepare(request)
@@ -126,7 +137,9 @@ class SocketHub:
         for connection in tuple(self._connections):
             if reason != "warning":
                 self._forget(connection)
-            await connection.socket.send_json(self._disconnect(reason))
+            # An app that has just left needs no telling.
+            with contextlib.suppress(ConnectionError):
+                await connection.socket.send_json(self._disconnect(reason))
             if reason != "warning":
                 await connection.socket.close()
 

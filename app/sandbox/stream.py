@@ -14,11 +14,13 @@ call          {call: {seq, at, method, arguments, response, status, fault, left}
 delivery      {delivery: {seq, at, kind, name, event_id, attempt, status, reason, via}}
 """
 
+import contextlib
 import json
 
 from aiohttp import web
 
 from app.sandbox.feed import Feed
+from app.sandbox.records import Json
 
 
 class Stream:
@@ -34,9 +36,14 @@ class Stream:
         )
         with self._feed.watch() as happenings:
             await response.prepare(request)
-            await response.write(b": open\n\n")
-            async for happening in happenings:
-                data = json.dumps(happening, separators=(",", ":"))
-                block = f"event: {happening['kind']}\ndata: {data}\n\n"
-                await response.write(block.encode())
+            # A page that has left is noticed when there is something to tell it.
+            with contextlib.suppress(ConnectionError):
+                await response.write(b": open\n\n")
+                async for happening in happenings:
+                    await response.write(_event(happening))
         return response
+
+
+def _event(happening: Json) -> bytes:
+    data = json.dumps(happening, separators=(",", ":"))
+    return f"event: {happening['kind']}\ndata: {data}\n\n".encode()

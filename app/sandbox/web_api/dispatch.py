@@ -135,7 +135,7 @@ class WebApi:
         self._write(request, body, status, fault)
         headers = {
             "x-slack-req-id": secrets.token_hex(16),
-            "x-oauth-scopes": ",".join(sorted(self._core.scopes)),
+            "x-oauth-scopes": self._scopes_of(request.token),
         }
         method = METHODS.get(request.name)
         if method is not None and method.scopes:
@@ -143,6 +143,11 @@ class WebApi:
         if retry_after:
             headers["Retry-After"] = str(retry_after)
         return web.json_response(body, status=status, headers=headers)
+
+    def _scopes_of(self, token: str) -> str:
+        if token == self._core.workspace.identity.app_token:
+            return "connections:write"
+        return ",".join(sorted(self._core.scopes))
 
     def _write(
         self, request: _Request, body: Json, status: int, fault: Fault | None

@@ -72,7 +72,7 @@ def _ours(call: ApiCall) -> Json:
 
 
 def _known(call: ApiCall, view: Json) -> Json:
-    call.core.feed.publish("view", {"for": view["user_id"], "view": view})
+    call.core.feed.publish("view", lambda: {"for": view["user_id"], "view": view})
     return {name: value for name, value in view.items() if name != "user_id"}
 
 
