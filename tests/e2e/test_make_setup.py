@@ -30,6 +30,7 @@ try:
     if "--wait" in sys.argv:
         print(os.getpid(), flush=True)
         signal.pause()
+    print(os.environ.get("SAYS", ""))
 except KeyboardInterrupt:
     print("Stopped.")
 """
@@ -359,7 +360,7 @@ def test_one_ctrl_c_ends_everything(ready: Project) -> None:
         os.killpg(made.pid, signal.SIGINT)
         out, _ = made.communicate(timeout=10)
 
-    assert out == "Stopped.\n"
+    assert out.startswith("Stopped.\n")
     assert made.returncode in {-signal.SIGINT, 2, 130}
     with pytest.raises(ProcessLookupError):
         os.kill(child, 0)
@@ -391,3 +392,34 @@ def test_fresh_leaves_a_running_sandbox_alone(ready: Project) -> None:
         assert made.returncode != 0
         assert "The sandbox is running" in own_words(made)[0]
         assert (sandbox / "bot.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("says", "status"),
+    [
+        ("==== 12 passed, 1 skipped in 3.21s ====", 0),
+        ("==== 3 skipped in 0.10s ====", 1),
+        ("==== no tests ran in 0.10s ====", 1),
+    ],
+)
+def test_ci_fails_when_no_test_ran(ready: Project, says: str, status: int) -> None:
+    for tool in ("ruff.py", "mypy.py", ".venv/bin/lint-imports"):
+        (ready.folder / tool).write_text(STAND_IN)
+
+    ran = subprocess.run(
+        ["bash", ".ci/run"],  # noqa: S607
+        cwd=ready.folder,
+        env={
+            "PATH": f"{ready.bin}:{os.environ['PATH']}",
+            "CHROMIUM": str(REAL_PYTHON),
+            "SAYS": says,
+        },
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert says in ran.stdout
+    assert ran.returncode == status
+    assert ("No test ran." in ran.stderr) == bool(status)
