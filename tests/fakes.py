@@ -1,8 +1,8 @@
 """Stand-ins for seams; each keeps the promises of the seam it stands for."""
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 
-from app.domain import Ending, Run, RunEvent, StoredDataMessage
+from app.domain import Ending, Run, RunEvent, StoredDataMessage, ToolOutput, Turn
 
 
 class RecordingReply:
@@ -53,3 +53,35 @@ async def stream_of(events: Iterable[RunEvent]) -> AsyncGenerator[RunEvent]:
     """A stream that yields these events and ends."""
     for event in events:
         yield event
+
+
+class ScriptedAssistant:
+    """An assistant whose passes are written down; it notes what it was asked."""
+
+    def __init__(self, *passes: Sequence[RunEvent]) -> None:
+        self._passes = list(passes)
+        self.asked: list[str] = []
+        self.cancelled: list[Run] = []
+
+    def run(self, turn: Turn) -> AsyncGenerator[RunEvent]:
+        assert turn.wanted
+        return self._next("run")
+
+    def submit_tool_outputs(
+        self, turn: Turn, run: Run, outputs: Sequence[ToolOutput]
+    ) -> AsyncGenerator[RunEvent]:
+        assert turn.wanted
+        assert len(outputs) == len(run.tool_calls)
+        return self._next("submit")
+
+    def resume(self, turn: Turn) -> AsyncGenerator[RunEvent]:
+        assert turn.is_prepared
+        return self._next("resume")
+
+    async def cancel(self, run: Run) -> None:
+        self.cancelled.append(run)
+
+    async def _next(self, how: str) -> AsyncGenerator[RunEvent]:
+        self.asked.append(how)
+        for event in self._passes.pop(0):
+            yield event

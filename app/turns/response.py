@@ -63,7 +63,10 @@ class AssistantResponse:
                         latest = event.run
                     self._show(event)
 
-        await _until_stopped(forward(), self._stop)
+        if self._stop.is_set():
+            await stream.aclose()
+        else:
+            await _until_stopped(forward(), self._stop)
         if latest.status is RunStatus.REQUIRES_ACTION or latest.status.is_terminal:
             return latest
         if self._stop.is_set():

@@ -1,0 +1,293 @@
+"""Composition root: the only place that picks concrete classes."""
+
+import errno
+import secrets
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import httpx2
+from aiohttp import web
+from openai import AsyncOpenAI
+from slack_sdk.web.async_client import AsyncWebClient
+
+from app.assistants.instructions import INSTRUCTIONS
+from app.assistants.responses_api import Capabilities, ResponsesAssistant
+from app.domain import Refusal, SlackThread, Turn
+from app.errors import DatabaseUnavailable, SettingsError
+from app.health import add_health_routes, listening
+from app.sandbox.server import Sandbox
+from app.settings import Settings
+from app.slack.bolt import build_bolt
+from app.slack.bot import Introduction, introduce
+from app.slack.context import ThreadContext
+from app.slack.http import add_slack_routes
+from app.slack.intake import Intake
+from app.slack.outbound import Outbound
+from app.slack.people import People
+from app.slack.proxy import proxy_for
+from app.slack.replies.replies import Replies
+from app.slack.socket_mode import SocketMode
+from app.storage.data_messages import DataMessages
+from app.storage.database import Database
+from app.storage.inbox import Inbox
+from app.storage.leases import Leases
+from app.storage.migrate import migrate, schema_fault
+from app.storage.policy import AnswerPolicy
+from app.storage.reply_parts import ReplyParts
+from app.storage.rooms import Rooms
+from app.storage.tool_calls import ToolLedger
+from app.storage.turns import TurnStore
+from app.storage.wakeup import Wakeup
+from app.tools.home import home_tools
+from app.tools.toolbox import Toolbox
+from app.turns.answer import Answerer
+from app.turns.prepare import Preparation
+from app.turns.reply import Reply
+from app.turns.run_turn import TurnRunner
+from app.turns.worker import Worker
+
+# Slack answers edits within a second or so; what takes longer than this is lost.
+_SLACK_TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10)
+_PORTS_TRIED = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningBot:
+    """A bot that takes messages; `address` is where its HTTP server listens."""
+
+    introduction: Introduction
+    address: str
+
+
+@asynccontextmanager
+async def running_bot(settings: Settings) -> AsyncGenerator[RunningBot]:
+    """Serve the workspace of the settings until the block is left.
+
+    On leaving, intake stops first; turns under way are handed over; Slack keeps what
+    it has. Raises SettingsError, CredentialsRefused, SlackError, DatabaseUnavailable or
+    OSError, each saying what is wrong, before anything is served.
+    """
+    async with AsyncExitStack() as stack:
+        database = await open_database(settings, stack)
+        client = await slack_client(settings, stack)
+        introduction = await introduce(client)
+        worker, intake = await _start_answering(
+            settings, database, client, introduction, stack
+        )
+        bolt = build_bolt(client, introduction.bot, intake)
+        socket_mode = None
+        if settings.slack_app_token:
+            token = settings.slack_app_token.get_secret_value()
+            socket_mode = SocketMode(bolt, client, token)
+            stack.push_async_callback(socket_mode.close)
+            await socket_mode.start()
+        web_app = web.Application()
+        if settings.slack_signing_secret:
+            secret = settings.slack_signing_secret.get_secret_value()
+            add_slack_routes(web_app, bolt, secret)
+        add_health_routes(web_app, _readiness(database, worker, socket_mode))
+        address = await stack.enter_async_context(
+            listening(web_app, settings.host, settings.port)
+        )
+        yield RunningBot(introduction=introduction, address=address)
+
+
+@asynccontextmanager
+async def running_sandbox(
+    state: Path, port: int, *, with_bot: bool
+) -> AsyncGenerator[Sandbox]:
+    """Serve a small Slack from the folder `state` until the block is left.
+
+    Where the port is taken the next free one is used. With the bot in it, the bot's
+    database lives in the same folder, so that both begin and end together.
+    """
+    sandbox = await _free_sandbox(state, port)
+    try:
+        if not with_bot:
+            yield sandbox
+            return
+        async with running_bot(_sandbox_settings(sandbox, state)):
+            yield sandbox
+    finally:
+        await sandbox.close()
+
+
+async def _free_sandbox(state: Path, port: int) -> Sandbox:
+    for candidate in range(port, port + _PORTS_TRIED):
+        try:
+            return await Sandbox.start(port=candidate, state_dir=state)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+    raise OSError(f"The ports {port} to {port + _PORTS_TRIED - 1} are all taken.")
+
+
+def _sandbox_settings(sandbox: Sandbox, state: Path) -> Settings:
+    settings = Settings.model_validate(
+        {
+            "slack_bot_token": sandbox.bot_token,
+            "slack_app_token": sandbox.app_token,
+            "slack_api_url": sandbox.api_url,
+            "openai_base_url": sandbox.model_url,
+            "openai_api_key": "sandbox",
+            "database_url": f"sqlite:///{state / 'threadline.db'}",
+        }
+    )
+    return settings.model_copy(update={"port": 0})
+
+
+async def migrate_database(settings: Settings) -> None:
+    """Bring the schema up to date, under a lock."""
+    await migrate(settings.database_url.get_secret_value())
+
+
+async def open_database(settings: Settings, stack: AsyncExitStack) -> Database:
+    """Connect to the database of the settings, migrated if they say so."""
+    url = settings.database_url.get_secret_value()
+    if settings.auto_migrate:
+        await migrate(url)
+    database = await Database.connect(url)
+    stack.push_async_callback(database.close)
+    if fault := await schema_fault(database):
+        raise SettingsError([fault])
+    return database
+
+
+async def slack_client(settings: Settings, stack: AsyncExitStack) -> AsyncWebClient:
+    """Return a client that keeps its connections and never sends anything twice."""
+    session = aiohttp.ClientSession(timeout=_SLACK_TIMEOUT)
+    await stack.enter_async_context(session)
+    client = AsyncWebClient(
+        token=settings.slack_bot_token.get_secret_value(),
+        base_url=settings.slack_api_url,
+        session=session,
+        # A retry inside the client would post twice what Slack took without saying so.
+        retry_handlers=[],
+    )
+    client.proxy = proxy_for(settings.slack_api_url)
+    return client
+
+
+async def model_client_of(settings: Settings, stack: AsyncExitStack) -> AsyncOpenAI:
+    """Return a client for the model's server that leaves retries to us."""
+    key = settings.openai_api_key
+    base_url = settings.openai_base_url
+    proxy = proxy_for(base_url or "https://api.openai.com")
+    http_client = httpx2.AsyncClient(proxy=proxy, trust_env=False)
+    await stack.enter_async_context(http_client)
+    return AsyncOpenAI(
+        # A server that needs no key still gets the header that the protocol has.
+        api_key=key.get_secret_value() if key else "none",
+        base_url=base_url,
+        http_client=http_client,
+        max_retries=0,
+    )
+
+
+async def _start_answering(
+    settings: Settings,
+    database: Database,
+    client: AsyncWebClient,
+    introduction: Introduction,
+    stack: AsyncExitStack,
+) -> tuple[Worker, Intake]:
+    model_client = await model_client_of(settings, stack)
+    store, ledger = TurnStore(database), ToolLedger(database)
+    data_messages = DataMessages(database)
+    toolbox = Toolbox(home_tools(Rooms(database)), ledger)
+    people = People(client)
+    outbound = Outbound(client)
+    policy = AnswerPolicy(
+        allowed_channels=settings.allowed_channels,
+        allow_guests=settings.allow_guests,
+        allow_external=settings.allow_external,
+        allowed_bots=settings.allowed_bots,
+    )
+
+    async def name_of(team_id: str, user_id: str) -> str:
+        return (await people.resolve(team_id, user_id)).name
+
+    async def open_reply(turn: Turn) -> Reply:
+        return await replies.open(turn, holds_lease=lambda: worker.holds(turn.lease))
+
+    async def tell_refusal(turn: Turn, author_id: str, refusal: Refusal) -> None:
+        await intake.tell_refusal(turn.thread, author_id, refusal)
+
+    async def show_queued(thread: SlackThread) -> None:
+        await outbound.set_status(thread, "queued, starts when a place is free")
+
+    replies = Replies(
+        outbound=outbound,
+        parts=ReplyParts(database),
+        data_messages=data_messages,
+        name_of=name_of,
+        first_paint=settings.first_paint,
+        allowed_link_hosts=settings.allowed_link_hosts,
+    )
+    stack.push_async_callback(replies.close)
+    worker = Worker(
+        secrets.token_hex(8),
+        store=store,
+        leases=Leases(database),
+        wakeup=Wakeup(),
+        show_queued=show_queued,
+    )
+    stack.push_async_callback(worker.close)
+    intake = Intake(
+        inbox=Inbox(database, policy),
+        people=people,
+        policy=policy,
+        message_added=worker.message_added,
+        request_local_stop=worker.request_stop,
+        tell=outbound.post_ephemeral,
+    )
+    stack.push_async_callback(intake.close)
+    answerer = Answerer(
+        open_reply=open_reply,
+        name_of=name_of,
+        preparation=Preparation(
+            store=store,
+            gather=ThreadContext(client, introduction.bot, people).gather,
+            tell_refusal=tell_refusal,
+            policy=policy,
+            turns_per_hour=settings.turns_per_person_per_hour,
+        ),
+        runner=TurnRunner(
+            assistant=ResponsesAssistant(
+                model_client,
+                model=settings.openai_model,
+                instructions=INSTRUCTIONS,
+                tools=toolbox.tools,
+                history=store.history,
+                capabilities=Capabilities.of(
+                    str(model_client.base_url), settings.openai_model
+                ),
+            ),
+            toolbox=toolbox,
+            ledger=ledger,
+        ),
+        store=store,
+        data_messages=data_messages,
+    )
+    await worker.start(answerer)
+    return worker, intake
+
+
+def _readiness(
+    database: Database, worker: Worker, socket_mode: SocketMode | None
+) -> Callable[[], Awaitable[str | None]]:
+    async def what_is_missing() -> str | None:
+        if not worker.is_alive:
+            return "no lease"
+        if socket_mode and not socket_mode.is_connected:
+            return "not connected to Slack"
+        try:
+            async with database.read():
+                return None
+        except DatabaseUnavailable:
+            return "the database does not answer"
+
+    return what_is_missing

@@ -1,0 +1,91 @@
+"""What `doctor` looks at: each thing that must work before people are answered."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import openai
+
+from app.bootstrap import model_client_of, open_database, slack_client
+from app.errors import DatabaseUnavailable, SettingsError, SlackError
+from app.settings import Settings
+from app.slack.bot import introduce
+from app.slack.reads import ask
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at, in a sentence."""
+
+    is_fine: bool
+    says: str
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """Look at the database, Slack and the model, each for itself; change nothing else.
+
+    With AUTO_MIGRATE the database's schema is brought up to date, as `serve` would.
+    """
+    looks: tuple[Look, ...] = (_database, _slack, _socket_mode, _model)
+    async with AsyncExitStack() as stack:
+        return [finding for look in looks for finding in await look(settings, stack)]
+
+
+Look = Callable[[Settings, AsyncExitStack], Awaitable[list[Finding]]]
+
+
+async def _database(settings: Settings, stack: AsyncExitStack) -> list[Finding]:
+    try:
+        database = await open_database(settings, stack)
+    except SettingsError as error:
+        return [Finding(is_fine=False, says=fault) for fault in error.faults]
+    except DatabaseUnavailable:
+        return [Finding(is_fine=False, says="DATABASE_URL: no answer from there.")]
+    kind = "SQLite" if database.is_sqlite else "Postgres"
+    return [Finding(is_fine=True, says=f"The database answers ({kind}).")]
+
+
+async def _slack(settings: Settings, stack: AsyncExitStack) -> list[Finding]:
+    try:
+        introduction = await introduce(await slack_client(settings, stack))
+    except SlackError as error:
+        return [Finding(is_fine=False, says=f"SLACK_BOT_TOKEN: {error.code}.")]
+    bot, missing = introduction.bot, introduction.missing_scopes
+    findings = [Finding(is_fine=True, says=f"In {bot.team_name} as @{bot.name}.")]
+    if missing:
+        scopes = ", ".join(missing)
+        says = f"Missing scopes, install the app again: {scopes}."
+        findings.append(Finding(is_fine=False, says=says))
+    return findings
+
+
+async def _socket_mode(settings: Settings, stack: AsyncExitStack) -> list[Finding]:
+    if settings.slack_app_token is None:
+        return [Finding(is_fine=True, says="Events come by HTTP only.")]
+    client = await slack_client(settings, stack)
+    token = settings.slack_app_token.get_secret_value()
+    try:
+        await ask(
+            "apps.connections.open", client.apps_connections_open(app_token=token)
+        )
+    except SlackError as error:
+        return [Finding(is_fine=False, says=f"SLACK_APP_TOKEN: {error.code}.")]
+    return [Finding(is_fine=True, says="Socket Mode can be opened.")]
+
+
+async def _model(settings: Settings, stack: AsyncExitStack) -> list[Finding]:
+    client = await model_client_of(settings, stack)
+    model = settings.openai_model
+    try:
+        listed = await client.models.list()
+    except openai.AuthenticationError:
+        return [Finding(is_fine=False, says="OPENAI_API_KEY: refused.")]
+    except openai.APIStatusError as error:
+        # Small servers list no models; that they answer is what counts.
+        says = f"The model's server answers ({error.status_code} to a list of models)."
+        return [Finding(is_fine=True, says=says)]
+    except openai.APIConnectionError:
+        return [Finding(is_fine=False, says="The model's server does not answer.")]
+    if listed.data and model not in {each.id for each in listed.data}:
+        return [Finding(is_fine=False, says=f"OPENAI_MODEL: no {model} there.")]
+    return [Finding(is_fine=True, says=f"The model {model} can be asked.")]

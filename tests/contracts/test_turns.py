@@ -1,0 +1,433 @@
+"""A claimed turn with its real history, ledger and rooms, on both databases."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from app.domain import (
+    Follow,
+    ItemKind,
+    MessageStarted,
+    Person,
+    Refusal,
+    Run,
+    RunEvent,
+    RunStatus,
+    RunUpdate,
+    StopRequest,
+    TextDelta,
+    TextDone,
+    ThreadItem,
+    ToolCall,
+    Turn,
+)
+from app.errors import LeaseLost
+from app.storage.data_messages import DataMessages
+from app.storage.database import Database
+from app.storage.inbox import Inbox
+from app.storage.leases import Leases
+from app.storage.policy import AnswerPolicy
+from app.storage.rooms import Rooms
+from app.storage.tool_calls import ToolLedger
+from app.storage.turns import TurnStore
+from app.tools.home import home_tools
+from app.tools.tool import Tool, ToolContext, tool
+from app.tools.toolbox import Toolbox
+from app.turns.answer import Answerer, TurnStop
+from app.turns.prepare import Gathered, Preparation
+from app.turns.run_turn import MAX_TOOL_ROUNDS, TurnRunner
+from tests.contracts.queue_words import ANA, BEN, TEAM, said
+from tests.fakes import RecordingReply, ScriptedAssistant
+
+WORKER = "worker-1"
+
+
+def update(status: RunStatus, *calls: ToolCall, text: str = "") -> RunUpdate:
+    output = [
+        {"type": "function_call", "call_id": call.call_id, "name": call.name}
+        for call in calls
+    ]
+    if text:
+        content = [{"type": "output_text", "text": text}]
+        message = {"type": "message", "role": "assistant", "content": content}
+        output.insert(0, message)  # type: ignore[arg-type]
+    run = Run(run_id="r1", status=status, tool_calls=calls, output=tuple(output))
+    return RunUpdate(f"thread.run.{status}", run)
+
+
+def saying(text: str) -> list[RunEvent]:
+    return [
+        MessageStarted("thread.message.created", "m1"),
+        TextDelta("thread.message.delta", text),
+        TextDone("thread.message.completed", text),
+        update(RunStatus.COMPLETED, text=text),
+    ]
+
+
+def setting(room: str, temperature: float, call_id: str = "c1") -> ToolCall:
+    return ToolCall(
+        call_id=call_id,
+        name="setRoomTemperature",
+        arguments=f'{{"room": "{room}", "temperature": {temperature}}}',
+    )
+
+
+def calling(*calls: ToolCall) -> list[RunEvent]:
+    return [update(RunStatus.REQUIRES_ACTION, *calls)]
+
+
+@dataclass(kw_only=True)
+class Stage:
+    """A thread in which Ana has just written to the bot."""
+
+    database: Database
+    reply: RecordingReply = field(default_factory=RecordingReply)
+    people: dict[str, Person] = field(default_factory=dict)
+    told: list[tuple[str, Refusal]] = field(default_factory=list)
+    history_refused: str | None = None
+    turns_per_hour: int = 0
+    tools: tuple[Tool, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.store = TurnStore(self.database)
+        self.ledger = ToolLedger(self.database)
+        self.data_messages = DataMessages(self.database)
+        self.inbox = Inbox(self.database, AnswerPolicy())
+        self.rooms = Rooms(self.database)
+
+    async def turn(
+        self,
+        text: str = "set the kitchen to 23",
+        **more: Any,  # noqa: ANN401 - what `said` takes
+    ) -> Turn:
+        await self.inbox.add(said(text, mention=True, **more), None)
+        return await self.claimed()
+
+    async def claimed(self) -> Turn:
+        await Leases(self.database).beat(WORKER, "1", 60)
+        [turn] = await self.store.claim(WORKER, 1)
+        return turn
+
+    async def answer(
+        self, turn: Turn, assistant: ScriptedAssistant, stop: TurnStop | None = None
+    ) -> bool:
+        async def open_reply(_: Turn) -> RecordingReply:
+            return self.reply
+
+        async def name_of(_: str, user_id: str) -> str:
+            return {ANA: "Ana", BEN: "Ben"}[user_id]
+
+        async def tell_refusal(_: Turn, author_id: str, refusal: Refusal) -> None:
+            self.told.append((author_id, refusal))
+
+        answerer = Answerer(
+            open_reply=open_reply,
+            name_of=name_of,
+            preparation=Preparation(
+                store=self.store,
+                gather=self.gather,
+                tell_refusal=tell_refusal,
+                policy=AnswerPolicy(),
+                turns_per_hour=self.turns_per_hour,
+            ),
+            runner=TurnRunner(
+                assistant=assistant, toolbox=self.toolbox, ledger=self.ledger
+            ),
+            store=self.store,
+            data_messages=self.data_messages,
+        )
+        return await answerer.answer(turn, stop or TurnStop(), lambda _: None)
+
+    @property
+    def toolbox(self) -> Toolbox:
+        return Toolbox([*home_tools(self.rooms), *self.tools], self.ledger)
+
+    async def gather(self, turn: Turn) -> Gathered:
+        items = tuple(
+            ThreadItem(
+                kind=ItemKind.WANTED if message.wanted else ItemKind.OVERHEARD,
+                item={"author": message.author_id, "text": message.text, "files": []},
+                author_id=message.author_id,
+                ts=message.ts,
+            )
+            for message in turn.messages
+        )
+        return Gathered(
+            items=items, people=self.people, history_refused=self.history_refused
+        )
+
+    async def outputs(self, turn: Turn) -> list[str]:
+        return [
+            item.item["output"]
+            for item in await self.store.history(turn.assistant_thread_id)
+            if item.kind is ItemKind.TOOL_OUTPUT
+        ]
+
+
+@pytest.fixture
+def stage(database: Database) -> Stage:
+    return Stage(database=database)
+
+
+def status_of(stage: Stage) -> RunStatus:
+    assert stage.reply.ending is not None
+    return stage.reply.ending.status
+
+
+async def test_tools_run_between_two_passes_and_their_effect_is_shown(stage: Stage):
+    turn = await stage.turn()
+    assistant = ScriptedAssistant(
+        calling(setting("kitchen", 23), setting("bedroom", 19, "c2")),
+        saying("Both are set."),
+    )
+
+    await stage.answer(turn, assistant)
+
+    assert stage.reply.messages == ["Both are set."]
+    assert [each.message.data["room"] for each in stage.reply.data] == [
+        "kitchen",
+        "bedroom",
+    ]
+    assert await stage.rooms.temperature(TEAM, "kitchen") == 23
+    assert status_of(stage) is RunStatus.COMPLETED
+    assert stage.reply.steps == ["setting kitchen, bedroom"]
+
+
+async def test_the_thread_is_free_for_the_next_message_after_the_answer(stage: Stage):
+    await stage.answer(await stage.turn(), ScriptedAssistant(saying("Hi.")))
+
+    again = await stage.turn("and now?", when=5, thread=0)
+
+    assert [message.text for message in again.messages] == ["and now?"]
+
+
+async def test_a_turn_taken_over_does_not_repeat_what_is_done(stage: Stage):
+    turn = await stage.turn()
+    run = update(RunStatus.REQUIRES_ACTION, setting("kitchen", 23)).run
+    await stage.store.prepare(turn.lease, (await stage.gather(turn)).items, {})
+    await stage.ledger.commit_pass(turn.lease, 1, run)
+    await stage.toolbox.call(
+        turn, 1, run.tool_calls, stop=asyncio.Event(), show=lambda _: None
+    )
+    await stage.store.release(turn.lease)
+    assistant = ScriptedAssistant(saying("The kitchen is at 23 °C."))
+
+    await stage.answer(await stage.claimed(), assistant)
+
+    assert assistant.asked == ["resume"]
+    assert [each.seq for each in stage.reply.data] == [0]
+    assert await stage.outputs(turn) == [
+        "The kitchen is at 23 °C now; it was at 22 °C."
+    ]
+
+
+async def test_a_turn_taken_over_runs_the_calls_that_never_started(stage: Stage):
+    turn = await stage.turn()
+    await stage.store.prepare(turn.lease, (await stage.gather(turn)).items, {})
+    run = update(RunStatus.REQUIRES_ACTION, setting("kitchen", 23)).run
+    await stage.ledger.commit_pass(turn.lease, 1, run)
+    await stage.store.release(turn.lease)
+
+    await stage.answer(await stage.claimed(), ScriptedAssistant(saying("Done.")))
+
+    assert await stage.rooms.temperature(TEAM, "kitchen") == 23
+    assert stage.reply.messages == ["Done."]
+
+
+async def test_a_write_that_may_have_happened_ends_the_turn_with_the_doubt(
+    stage: Stage,
+):
+    @tool(effect="write", label="ordering {what}", outcome="{what} was ordered")
+    async def order(context: ToolContext, what: str) -> str:
+        """Order something from outside."""
+        assert context.call.name == "order"
+        return f"ordered {what}"
+
+    stage.tools = (order,)
+    turn = await stage.turn()
+    await stage.store.prepare(turn.lease, (await stage.gather(turn)).items, {})
+    call = ToolCall(call_id="c1", name="order", arguments='{"what": "milk"}')
+    run = update(RunStatus.REQUIRES_ACTION, call).run
+    await stage.ledger.commit_pass(turn.lease, 1, run)
+    await stage.ledger.start(turn.lease, 1, "c1")
+    await stage.store.release(turn.lease)
+    assistant = ScriptedAssistant()
+
+    await stage.answer(await stage.claimed(), assistant)
+
+    assert assistant.asked == []
+    assert stage.reply.ending is not None
+    assert stage.reply.ending.error is not None
+    assert stage.reply.ending.error.message == "I can't tell whether milk was ordered."
+    assert len(await stage.outputs(turn)) == 1
+
+
+async def test_a_model_that_never_stops_calling_tools_is_stopped(stage: Stage):
+    turn = await stage.turn()
+    rounds = [
+        calling(
+            ToolCall(
+                call_id=f"c{number}",
+                name="getRoomTemperature",
+                arguments='{"room": "kitchen"}',
+            )
+        )
+        for number in range(MAX_TOOL_ROUNDS + 1)
+    ]
+
+    await stage.answer(turn, ScriptedAssistant(*rounds))
+
+    assert status_of(stage) is RunStatus.INCOMPLETE
+    assert stage.reply.ending is not None
+    assert stage.reply.ending.incomplete_reason == "tool_rounds"
+    assert len(await stage.outputs(turn)) == MAX_TOOL_ROUNDS + 1
+
+
+async def test_a_stop_before_the_tools_leaves_them_unrun_and_says_who(stage: Stage):
+    turn = await stage.turn()
+    stop = TurnStop()
+
+    class StoppedWhileCalling(ScriptedAssistant):
+        async def _next(self, how: str):  # noqa: ANN202
+            async for event in super()._next(how):
+                yield event
+            stop.request(StopRequest(turn_id=turn.turn_id, stopped_by=BEN))
+
+    assistant = StoppedWhileCalling(calling(setting("kitchen", 23)))
+    await stage.answer(turn, assistant, stop)
+
+    assert status_of(stage) is RunStatus.CANCELLED
+    assert stage.reply.ending is not None
+    assert stage.reply.ending.stopped_by == "Ben"
+    assert await stage.rooms.temperature(TEAM, "kitchen") == 22
+    assert len(await stage.outputs(turn)) == 1
+
+
+async def test_a_failure_of_ours_is_told_with_an_id_and_the_thread_goes_on(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+):
+    class Broken(ScriptedAssistant):
+        async def _next(self, how: str):  # noqa: ANN202
+            yield update(RunStatus.IN_PROGRESS)
+            raise ZeroDivisionError(how)
+
+    await stage.answer(await stage.turn(), Broken())
+
+    assert status_of(stage) is RunStatus.FAILED
+    assert stage.reply.ending is not None
+    assert stage.reply.ending.error_id
+    assert "turn failed" in caplog.text
+    assert (await stage.turn("again", when=9, thread=0)).wanted
+
+
+async def test_nothing_more_is_written_once_the_lease_is_lost(stage: Stage):
+    turn = await stage.turn()
+    stale = replace(turn, lease=replace(turn.lease, epoch=turn.lease.epoch - 1))
+
+    with pytest.raises(LeaseLost):
+        await stage.answer(stale, ScriptedAssistant(saying("Hi.")))
+
+    assert stage.reply.ending is None
+
+
+async def test_a_guest_who_was_not_known_before_is_refused_without_a_run(
+    stage: Stage,
+):
+    stage.people = {ANA: Person(team_id=TEAM, user_id=ANA, name="Ana", is_guest=True)}
+    turn = await stage.turn()
+
+    await stage.answer(turn, ScriptedAssistant())
+
+    assert stage.told == [(ANA, Refusal.GUEST)]
+    assert stage.reply.is_withdrawn
+    assert await stage.store.history(turn.assistant_thread_id) == []
+
+
+async def test_who_asks_too_often_is_told_so_and_others_are_answered(stage: Stage):
+    stage.turns_per_hour = 1
+    await stage.answer(await stage.turn(), ScriptedAssistant(saying("One.")))
+
+    await stage.answer(await stage.turn("again", when=5), ScriptedAssistant())
+    await stage.answer(
+        await stage.turn("hello", when=9, by=BEN), ScriptedAssistant(saying("Hi."))
+    )
+
+    assert stage.told == [(ANA, Refusal.TOO_MANY_TURNS)]
+    assert stage.reply.messages[-1] == "Hi."
+
+
+@pytest.mark.parametrize(
+    ("word", "follow"),
+    [("follow", Follow.ALWAYS), ("only when mentioned", Follow.MENTIONS)],
+)
+async def test_a_word_about_following_is_confirmed_without_a_run(
+    stage: Stage, word: str, follow: Follow
+):
+    assistant = ScriptedAssistant()
+
+    await stage.answer(await stage.turn(word), assistant)
+
+    assert assistant.asked == []
+    expected = "everything" if follow is Follow.ALWAYS else "only when I'm mentioned"
+    assert expected in stage.reply.messages[0]
+
+
+async def test_a_mere_mention_in_an_empty_thread_gets_a_hint(stage: Stage):
+    assistant = ScriptedAssistant()
+
+    await stage.answer(await stage.turn(""), assistant)
+
+    assert assistant.asked == []
+    assert "for example" in stage.reply.messages[0]
+
+
+async def test_a_mere_mention_answers_what_was_said_before_it(stage: Stage):
+    await stage.answer(await stage.turn("hello"), ScriptedAssistant(saying("Hi.")))
+    assistant = ScriptedAssistant(saying("As I said."))
+
+    await stage.answer(await stage.turn("", when=5, thread=0), assistant)
+
+    assert assistant.asked == ["run"]
+
+
+async def test_people_are_told_when_earlier_messages_cannot_be_read(stage: Stage):
+    stage.history_refused = "missing_scope"
+
+    await stage.answer(await stage.turn(), ScriptedAssistant(saying("Hi.")))
+
+    assert [each.message.type for each in stage.reply.data] == ["notice"]
+
+
+async def test_a_turn_that_crashed_its_process_three_times_is_given_up(stage: Stage):
+    turn = replace(await stage.turn(), attempt=3)
+    assistant = ScriptedAssistant()
+
+    await stage.answer(turn, assistant)
+
+    assert assistant.asked == []
+    assert status_of(stage) is RunStatus.FAILED
+
+
+async def test_a_stop_asked_for_before_a_takeover_still_counts(stage: Stage):
+    turn = await stage.turn()
+    await stage.inbox.request_stop(TEAM, turn.turn_id, BEN)
+    await stage.store.release(turn.lease)
+
+    await stage.answer(await stage.claimed(), ScriptedAssistant(saying("Hi.")))
+
+    assert status_of(stage) is RunStatus.CANCELLED
+
+
+async def test_the_ledger_knows_every_call_as_done_after_the_turn(stage: Stage):
+    turn = await stage.turn()
+    calls: Sequence[ToolCall] = (setting("kitchen", 23), setting("attic", 20, "c2"))
+
+    await stage.answer(
+        turn, ScriptedAssistant(calling(*calls), saying("The attic is unknown."))
+    )
+
+    outputs = await stage.outputs(turn)
+    assert "there is no 'attic'" in outputs[1]

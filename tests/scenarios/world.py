@@ -1,0 +1,136 @@
+"""The app in one process with the sandbox, over real HTTP and websockets."""
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from app.bootstrap import RunningBot, running_bot
+from app.sandbox.records import Message, visible_text
+from app.sandbox.server import Sandbox
+from app.settings import Settings, read_settings
+
+T = TypeVar("T")
+
+FINAL = ("completed", "incomplete", "expired", "cancelled", "⚠️ failed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """A workspace with people, a model, and Threadline among them."""
+
+    sandbox: Sandbox
+    running: RunningBot
+    settings: Settings
+
+    async def ask(
+        self,
+        text: str,
+        *,
+        user: str = "ana",
+        channel: str = "#general",
+        thread_ts: str | None = None,
+    ) -> str:
+        """Write a message; return the ts of the thread that it stands in."""
+        ts = await self.sandbox.say(user, channel, text, thread_ts=thread_ts)
+        return thread_ts or ts
+
+    def said(self, thread_ts: str, channel: str = "#general") -> list[Message]:
+        """The bot's messages in a thread, as they stand now."""
+        return [
+            message
+            for message in self.sandbox.messages(channel, thread_ts)
+            if message.user_id == self.sandbox.bot_user_id
+        ]
+
+    async def answered(
+        self, thread_ts: str, channel: str = "#general", *, times: int = 1
+    ) -> str:
+        """Wait until the thread holds so many finished answers.
+
+        Return the text of the newest, over all its parts, without its line.
+        """
+
+        def newest() -> str | None:
+            messages = self.said(thread_ts, channel)
+            ends = [place for place, each in enumerate(messages) if is_finished(each)]
+            if len(ends) < times:
+                return None
+            start = ends[times - 2] + 1 if times > 1 else 0
+            parts = messages[start : ends[times - 1] + 1]
+            return "\n\n".join(text for text in map(text_of, parts) if text) or " "
+
+        return (await self.until(newest)).strip()
+
+    async def until(
+        self, condition: Callable[[], T | None], patience: float = 20.0
+    ) -> T:
+        return await self.sandbox.until(condition, patience)
+
+
+def text_of(message: Message) -> str:
+    """The answer's own words in one message."""
+    return "\n".join(
+        block["text"] for block in message.blocks if block["type"] == "markdown"
+    )
+
+
+def line_of(message: Message) -> str:
+    """The quiet line under an answer, or what stands for it without a text."""
+    lines = [
+        visible_text(block)
+        for block in message.blocks
+        if block["type"] in ("context", "section")
+    ]
+    return lines[-1] if lines and not message.attachments else ""
+
+
+def is_finished(message: Message) -> bool:
+    return line_of(message).startswith(FINAL)
+
+
+def cards_of(message: Message) -> list[str]:
+    """What the coloured attachments of a message say."""
+    return [visible_text(attachment) for attachment in message.attachments]
+
+
+def settings_for(
+    sandbox: Sandbox, database_url: str, *, over_http: bool, more: Mapping[str, str]
+) -> Settings:
+    given = {
+        "SLACK_BOT_TOKEN": sandbox.bot_token,
+        "SLACK_API_URL": sandbox.api_url,
+        "OPENAI_BASE_URL": sandbox.model_url,
+        "OPENAI_API_KEY": "for-the-sandbox",
+        "DATABASE_URL": database_url,
+        "AUTO_MIGRATE": "false",
+        **more,
+    }
+    if over_http:
+        given["SLACK_SIGNING_SECRET"] = sandbox.signing_secret
+    else:
+        given["SLACK_APP_TOKEN"] = sandbox.app_token
+    return read_settings(given, env_file=None).model_copy(update={"port": 0})
+
+
+@asynccontextmanager
+async def living(
+    sandbox: Sandbox,
+    database_url: str,
+    *,
+    over_http: bool,
+    more: Mapping[str, str] | None = None,
+) -> AsyncGenerator[World]:
+    """Let Threadline live in the sandbox until the block is left."""
+    settings = settings_for(sandbox, database_url, over_http=over_http, more=more or {})
+    async with running_bot(settings) as running:
+        if over_http:
+            sandbox.deliver_to(f"{running.address}/slack/events")
+        else:
+            await sandbox.until(lambda: sandbox.connections > 0)
+        yield World(sandbox=sandbox, running=running, settings=settings)
+
+
+def payload_of(call: Any) -> Mapping[str, Any]:  # noqa: ANN401 - the journal's own
+    """The arguments of one call to the Web API."""
+    return dict(call.arguments)
