@@ -108,8 +108,6 @@ class PassReader:
     def _text_added(self, index: int, delta: str) -> Sequence[RunEvent]:
         if not delta:
             return ()
-        if "\0" in delta:
-            delta = without_nul(delta)
         self._texts.setdefault(index, []).append(delta)
         if index in self._notes:
             return ()
@@ -185,11 +183,6 @@ class PassReader:
         return [RunUpdate(name, self._run)]
 
 
-def without_nul(text: str) -> str:
-    """Return `text` without NUL characters, which Postgres cannot store."""
-    return text.replace("\0", "")
-
-
 def _failure(error: ErrorBody | str | None) -> AssistantError:
     if not isinstance(error, ErrorBody):
         error = ErrorBody(message=error)
@@ -214,10 +207,8 @@ def _text_of(item: Item) -> str:
         return ""
     parts = item.get("content") or ()
     if isinstance(parts, str):
-        return without_nul(parts)
-    return without_nul(
-        "".join(str(part.get("text") or part.get("refusal") or "") for part in parts)
-    )
+        return parts
+    return "".join(str(part.get("text") or part.get("refusal") or "") for part in parts)
 
 
 def _few_words(text: str) -> str:
@@ -238,19 +229,26 @@ def _with_calls(items: Iterable[Item]) -> tuple[list[Item], tuple[ToolCall, ...]
         if item.get("type") != "function_call":
             completed.append(item)
             continue
-        call_id = str(item.get("call_id") or item.get("id") or f"call_{number}")
+        call_id = _word(item.get("call_id") or item.get("id") or f"call_{number}")
         while call_id in calls:
             call_id += "_"
-        name, arguments = item.get("name"), _arguments(item.get("arguments"))
-        call = ToolCall(call_id=call_id, name=str(name or ""), arguments=arguments)
+        arguments = _arguments(item.get("arguments"))
+        name = _word(item.get("name") or "")
+        call = ToolCall(call_id=call_id, name=name, arguments=arguments)
         calls[call_id] = call
-        completed.append({**item, "call_id": call_id, "arguments": arguments})
+        its = {"call_id": call_id, "name": name, "arguments": arguments}
+        completed.append({**item, **its})
     return completed, tuple(calls.values())
+
+
+def _word(given: object) -> str:
+    # Postgres takes no NUL, and small models write what they like.
+    return str(given).replace("\0", "")
 
 
 def _arguments(given: object) -> str:
     if isinstance(given, str):
-        return without_nul(given)
+        return given
     return msgspec.json.encode(given or {}).decode()
 
 

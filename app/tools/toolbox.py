@@ -261,8 +261,6 @@ def _doubt(tool: Tool) -> str:
 
 
 def _cut(output: str) -> str:
-    """Return `output` short enough to be stored and sent; Postgres takes no NUL."""
-    output = output.replace("\0", "")
     encoded = output.encode("utf-8", "replace")
     if len(encoded) <= MAX_RESULT_BYTES:
         return encoded.decode()

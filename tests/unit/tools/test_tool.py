@@ -1,0 +1,175 @@
+"""A tool is what its signature says; a toolbox takes only tools that are sound."""
+
+from typing import Annotated, Any
+
+import pytest
+from pydantic import BaseModel, Field
+
+from app.domain import ToolCall
+from app.errors import ToolError
+from app.storage.database import Database
+from app.storage.rooms import ROOMS, Rooms
+from app.storage.tool_calls import ToolLedger
+from app.tools.home import home_tools
+from app.tools.schema import is_strict
+from app.tools.tool import Tool, ToolContext, tool
+from app.tools.toolbox import Toolbox
+
+_NOWHERE: Any = Database
+
+
+def toolbox(*tools: Tool) -> Toolbox:
+    return Toolbox(tools, ToolLedger(_NOWHERE))
+
+
+@pytest.fixture
+def home() -> Toolbox:
+    return toolbox(*home_tools(Rooms(_NOWHERE)))
+
+
+@tool(effect="read", label="looking for {what}")
+async def look_up(
+    context: ToolContext,
+    what: Annotated[str, Field(description="What to look for.")],
+    most: int = 3,
+) -> str:
+    """Look something up.
+
+    The newest come first.
+    """
+    return what * most
+
+
+def test_the_signature_is_the_schema():
+    assert look_up.name == "look_up"
+    assert look_up.description == "Look something up. The newest come first."
+    assert look_up.parameters == {
+        "type": "object",
+        "properties": {
+            "what": {"type": "string", "description": "What to look for."},
+            "most": {"type": "integer", "default": 3},
+        },
+        "required": ["what"],
+        "additionalProperties": False,
+    }
+
+
+def test_only_a_tool_that_requires_all_it_takes_is_strict(home: Toolbox):
+    assert not is_strict(look_up.parameters)
+    assert all(is_strict(tool.parameters) for tool in home.tools)
+
+
+def test_the_rooms_are_named_to_the_model(home: Toolbox):
+    for each in home.tools:
+        assert each.parameters["properties"]["room"]["enum"] == list(ROOMS)
+
+
+def test_arguments_are_read_with_their_defaults():
+    assert look_up.parse('{"what": "rain"}') == {"what": "rain", "most": 3}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "",
+        "[]",
+        "null",
+        "{",
+        '{"what": 3}',
+        '{"what": "a", "most": "3"}',
+        '{"what": "a", "most": true}',
+        '{"what": "a", "more": 1}',
+        "[" * 10_000,
+        '{"what": "\\ud800"}',
+    ],
+)
+def test_other_arguments_are_refused_in_one_line(arguments: str):
+    with pytest.raises(ToolError) as refused:
+        look_up.parse(arguments)
+
+    assert str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "room"),
+    [("Living_Room", "living room"), (" home-office ", "home office")],
+)
+def test_a_room_may_be_written_as_people_do(home: Toolbox, given: str, room: str):
+    read_room = home.tools[0]
+
+    assert read_room.parse(f'{{"room": "{given}"}}') == {"room": room}
+
+
+@pytest.mark.parametrize("given", ["5", "5.0", "35", "21.5"])
+def test_temperatures_at_the_bounds_are_allowed(home: Toolbox, given: str):
+    set_room = home.tools[1]
+
+    values = set_room.parse(f'{{"room": "kitchen", "temperature": {given}}}')
+
+    assert values["temperature"] == float(given)
+
+
+def setting(room: str, temperature: str = "20") -> ToolCall:
+    arguments = f'{{"room": "{room}", "temperature": {temperature}}}'
+    return ToolCall(call_id=room, name="setRoomTemperature", arguments=arguments)
+
+
+def reading(room: str) -> ToolCall:
+    arguments = f'{{"room": "{room}"}}'
+    return ToolCall(call_id=room, name="getRoomTemperature", arguments=arguments)
+
+
+@pytest.mark.parametrize(
+    ("calls", "label"),
+    [
+        ([setting("kitchen")], "setting kitchen"),
+        ([setting("Kitchen"), setting("bedroom")], "setting kitchen, bedroom"),
+        ([setting("kitchen"), setting("kitchen", "21")], "setting kitchen"),
+        (
+            [reading("bathroom"), setting("kitchen")],
+            "reading bathroom, setting kitchen",
+        ),
+        ([setting("kitchen"), setting("moon")], "setting kitchen"),
+        ([setting("moon")], "setting"),
+        ([ToolCall(call_id="x", name="nope", arguments="{}")], ""),
+    ],
+)
+def test_a_label_says_what_is_being_done(
+    home: Toolbox, calls: list[ToolCall], label: str
+):
+    assert home.label(calls) == label
+
+
+def test_a_toolbox_says_what_is_wrong_with_its_tools():
+    class Open(BaseModel):
+        anything: dict[str, str]
+
+    @tool(effect="read", label="doing {thing}", name="bad name", stored=True)
+    async def bad(context: ToolContext, nested: Open, items: list[Any]) -> str:
+        return ""
+
+    with pytest.raises(ValueError, match="bad name") as refused:
+        toolbox(bad, look_up, look_up)
+
+    told = str(refused.value)
+    for fault in (
+        "two tools are called look_up",
+        "a name is 1 to 64 letters",
+        "it has no docstring",
+        "arguments.Open is an open object",
+        "arguments.Open.anything is an open object",
+        "arguments.items[] may be anything",
+        "unknown arguments: thing",
+        "a read has nothing to store",
+    ):
+        assert fault in told
+
+
+def test_a_tool_that_is_not_stored_has_no_transaction():
+    context = ToolContext(
+        turn=_NOWHERE, call=setting("kitchen"), pass_no=1, asked_by="U1"
+    )
+
+    with pytest.raises(RuntimeError):
+        _ = context.transaction
