@@ -20,7 +20,6 @@ from app.storage.policy import AnswerPolicy
 log = logging.getLogger(__name__)
 
 _MOST_TELLINGS = 100
-_DRAIN = 5.0
 
 _FINISHED = "This answer is already finished, so there is nothing left to stop."
 _REFUSALS = {
@@ -107,10 +106,10 @@ class Intake:
         """
         self._tell_later(thread, user_id, _REFUSALS.get(refusal))
 
-    async def close(self) -> None:
-        """Wait a few seconds for what is still being told, then give it up."""
+    async def close(self, patience: float = 5.0) -> None:
+        """Wait `patience` seconds for what is still being told, then give it up."""
         if self._telling:
-            _, late = await asyncio.wait(self._telling, timeout=_DRAIN)
+            _, late = await asyncio.wait(self._telling, timeout=patience)
             for task in late:
                 task.cancel()
             if late:

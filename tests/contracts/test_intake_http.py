@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import aiohttp
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
+from aiohttp.test_utils import BaseTestServer, TestServer
 from slack_sdk.web.async_client import AsyncWebClient
 
 from app import telemetry
@@ -41,7 +41,7 @@ CLICKED_IN_ANOTHER_TEAM = {**recorded("block_actions_stop"), "team": {"id": "T2"
 class Slack:
     """Delivers to our server as Slack would, or nearly."""
 
-    server: TestServer
+    server: BaseTestServer
     session: aiohttp.ClientSession
     inbox: InboxDouble
     told: Told
@@ -87,14 +87,14 @@ async def slack() -> AsyncGenerator[Slack]:
     await intake.close()
 
 
-async def test_a_signed_mention_is_stored_and_acknowledged(slack: Slack):
+async def test_a_signed_mention_is_stored_and_acknowledged(slack: Slack) -> None:
     status = await slack.deliver(recorded("app_mention"))
 
     assert status == 200
     assert [message.text for message in slack.inbox.messages] == [TEXT]
 
 
-async def test_the_acknowledgement_waits_for_the_commit(slack: Slack):
+async def test_the_acknowledgement_waits_for_the_commit(slack: Slack) -> None:
     slack.inbox.is_open.clear()
     delivery = asyncio.create_task(slack.deliver(recorded("app_mention")))
     done, _ = await asyncio.wait({delivery}, timeout=0.2)
@@ -106,7 +106,7 @@ async def test_the_acknowledgement_waits_for_the_commit(slack: Slack):
 
 async def test_what_could_not_be_stored_is_not_acknowledged_and_stored_next_time(
     slack: Slack,
-):
+) -> None:
     slack.inbox.failure = DatabaseUnavailable("down")
     refused = await slack.deliver(recorded("app_mention"))
     slack.inbox.failure = None
@@ -116,7 +116,7 @@ async def test_what_could_not_be_stored_is_not_acknowledged_and_stored_next_time
     assert len(slack.inbox.messages) == 1
 
 
-async def test_slacks_question_for_the_address_is_answered(slack: Slack):
+async def test_slacks_question_for_the_address_is_answered(slack: Slack) -> None:
     payload = recorded("url_verification")
 
     status, answer = await slack.ask(encoded(payload))
@@ -128,7 +128,7 @@ async def test_slacks_question_for_the_address_is_answered(slack: Slack):
 @pytest.mark.parametrize(("name", "payload"), all_recorded().items())
 async def test_everything_that_slack_sends_is_acknowledged(
     name: str, payload: dict[str, Any], slack: Slack
-):
+) -> None:
     assert await slack.deliver(payload) == 200
 
 
@@ -155,7 +155,7 @@ async def test_everything_that_slack_sends_is_acknowledged(
 )
 async def test_what_nobody_has_a_use_for_is_acknowledged_and_counted(
     payload: dict[str, Any], counter: str, slack: Slack
-):
+) -> None:
     before = telemetry.counters[counter]
 
     assert await slack.deliver(payload) == 200
@@ -163,7 +163,7 @@ async def test_what_nobody_has_a_use_for_is_acknowledged_and_counted(
     assert slack.inbox.is_empty
 
 
-async def test_a_stop_click_reaches_its_turn(slack: Slack):
+async def test_a_stop_click_reaches_its_turn(slack: Slack) -> None:
     slack.inbox.running = {42}
 
     assert await slack.deliver(recorded("block_actions_stop")) == 200
@@ -171,7 +171,7 @@ async def test_a_stop_click_reaches_its_turn(slack: Slack):
     assert [stop.turn_id for stop in slack.told.stopped] == [42]
 
 
-async def test_an_unknown_command_says_what_to_do_instead(slack: Slack):
+async def test_an_unknown_command_says_what_to_do_instead(slack: Slack) -> None:
     _, answer = await slack.ask(encoded(recorded("slash_command")))
 
     assert "Mention me" in answer
@@ -207,7 +207,7 @@ OLD = str(int(time.time()) - 3600)
 )
 async def test_a_request_that_slack_did_not_sign_like_this_leaves_nothing(
     headers: dict[str, str], status: int, slack: Slack
-):
+) -> None:
     assert (await slack.send(BODY, headers))[0] == status
     assert slack.inbox.is_empty
 
@@ -230,11 +230,13 @@ async def test_a_request_that_slack_did_not_sign_like_this_leaves_nothing(
 )
 async def test_a_signed_body_that_is_none_of_slacks_forms_is_refused(
     body: bytes, slack: Slack
-):
+) -> None:
     assert (await slack.ask(body))[0] == 400
 
 
-async def test_a_body_that_is_too_large_is_refused_before_it_has_arrived(slack: Slack):
+async def test_a_body_that_is_too_large_is_refused_before_it_has_arrived(
+    slack: Slack,
+) -> None:
     arrived = 0
 
     async def endless() -> AsyncGenerator[bytes]:
@@ -250,7 +252,9 @@ async def test_a_body_that_is_too_large_is_refused_before_it_has_arrived(slack: 
     assert arrived < 64 * MAX_BODY
 
 
-async def test_a_body_that_does_not_say_its_size_is_cut_off_at_the_limit(slack: Slack):
+async def test_a_body_that_does_not_say_its_size_is_cut_off_at_the_limit(
+    slack: Slack,
+) -> None:
     arrived = 0
 
     async def endless() -> AsyncGenerator[bytes]:
@@ -276,21 +280,21 @@ async def _status_or_hang_up(
     return status
 
 
-async def test_a_large_body_within_the_limit_is_taken(slack: Slack):
+async def test_a_large_body_within_the_limit_is_taken(slack: Slack) -> None:
     payload = event("message_im", text="x" * (MAX_BODY // 2))
 
     assert await slack.deliver(payload) == 200
     assert len(slack.inbox.messages[0].text) == 40_000
 
 
-async def test_only_posts_are_taken(slack: Slack):
+async def test_only_posts_are_taken(slack: Slack) -> None:
     async with slack.session.get(slack.server.make_url(PATH)) as answer:
         assert answer.status == 405
 
 
 async def test_hundreds_of_tampered_requests_leave_nothing_and_break_nothing(
     slack: Slack,
-):
+) -> None:
     dice = random.Random(3)  # noqa: S311 - the same faults each time
     statuses = set()
     for _ in range(300):
@@ -311,7 +315,7 @@ async def test_hundreds_of_tampered_requests_leave_nothing_and_break_nothing(
 
 async def test_no_log_at_any_level_quotes_a_message(
     slack: Slack, caplog: pytest.LogCaptureFixture
-):
+) -> None:
     caplog.set_level(logging.DEBUG)
     slack.inbox.failure = ValueError(f"could not insert {TEXT!r}")
     await slack.deliver(recorded("app_mention"))

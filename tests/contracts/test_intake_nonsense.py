@@ -41,7 +41,7 @@ JUNK: tuple[Any, ...] = (
 )
 
 
-async def test_ten_thousand_signed_payloads_gone_wrong_are_all_acknowledged():
+async def test_ten_thousand_signed_payloads_gone_wrong_are_all_acknowledged() -> None:
     inbox = InboxDouble()
     client = AsyncWebClient(token="xoxb-test", base_url="http://127.0.0.1:9/api/")
     intake, _ = intake_around(inbox, client)

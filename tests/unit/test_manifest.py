@@ -43,13 +43,13 @@ def events(manifest: dict[str, Any]) -> list[str]:
 
 def test_every_event_that_is_listened_to_is_subscribed_and_no_other(
     events: list[str],
-):
+) -> None:
     listened = {*messages.EVENTS, *catch_all.COUNTED_EVENTS}
 
     assert {event.split(".")[0] for event in events} == listened
 
 
-def test_messages_arrive_from_every_kind_of_place(events: list[str]):
+def test_messages_arrive_from_every_kind_of_place(events: list[str]) -> None:
     assert {event for event in events if event.startswith("message")} == {
         "message.channels",
         "message.groups",
@@ -58,19 +58,21 @@ def test_messages_arrive_from_every_kind_of_place(events: list[str]):
     }
 
 
-def test_the_scopes_are_those_that_are_checked_at_the_start(manifest: dict[str, Any]):
+def test_the_scopes_are_those_that_are_checked_at_the_start(
+    manifest: dict[str, Any],
+) -> None:
     assert tuple(manifest["oauth_config"]["scopes"]["bot"]) == NEEDED_SCOPES
 
 
 @pytest.mark.parametrize(("event", "scope"), SCOPES_OF_EVENTS.items())
 def test_a_subscribed_event_has_its_scope(
     event: str, scope: str, events: list[str], manifest: dict[str, Any]
-):
+) -> None:
     assert event in events
     assert scope in manifest["oauth_config"]["scopes"]["bot"]
 
 
-def test_every_scope_has_its_reason_beside_it():
+def test_every_scope_has_its_reason_beside_it() -> None:
     lines = MANIFEST.read_text().splitlines()
     scopes = [line for line in lines if line.strip(" -").split(" ")[0] in NEEDED_SCOPES]
 
@@ -78,7 +80,7 @@ def test_every_scope_has_its_reason_beside_it():
     assert all("  # " in line for line in scopes)
 
 
-def test_it_is_an_agent_that_people_can_write_to(manifest: dict[str, Any]):
+def test_it_is_an_agent_that_people_can_write_to(manifest: dict[str, Any]) -> None:
     features = manifest["features"]
 
     assert "assistant_view" not in features
@@ -87,7 +89,7 @@ def test_it_is_an_agent_that_people_can_write_to(manifest: dict[str, Any]):
     assert features["agent_view"]["agent_description"]
 
 
-def test_it_works_without_a_public_address(manifest: dict[str, Any]):
+def test_it_works_without_a_public_address(manifest: dict[str, Any]) -> None:
     settings = manifest["settings"]
 
     assert settings["socket_mode_enabled"]
@@ -96,7 +98,9 @@ def test_it_works_without_a_public_address(manifest: dict[str, Any]):
     assert f"https://HOST{PATH}" in MANIFEST.read_text()
 
 
-def test_it_keeps_the_limits_of_slack(manifest: dict[str, Any], events: list[str]):
+def test_it_keeps_the_limits_of_slack(
+    manifest: dict[str, Any], events: list[str]
+) -> None:
     display = manifest["display_information"]
     agent = manifest["features"]["agent_view"]
 

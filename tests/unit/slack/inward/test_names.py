@@ -22,15 +22,15 @@ from tests.unit.slack.inward.recorded import ANA, BOT
         (None, ""),
     ],
 )
-def test_a_name_is_one_line_that_hides_nothing(name: str | None, clean: str):
+def test_a_name_is_one_line_that_hides_nothing(name: str | None, clean: str) -> None:
     assert clean_name(name) == clean
 
 
-def test_a_long_name_is_cut():
+def test_a_long_name_is_cut() -> None:
     assert clean_name("Ana " * 1000) == ("Ana " * 10)[:MAX_NAME].strip()
 
 
-def test_people_are_called_as_they_want_to_be():
+def test_people_are_called_as_they_want_to_be() -> None:
     user = {
         "name": "ana.lima",
         "real_name": "Ana Lima",
@@ -51,12 +51,12 @@ def test_people_are_called_as_they_want_to_be():
 )
 def test_without_a_display_name_the_next_best_serves(
     user: dict[str, object], name: str
-):
+) -> None:
     assert read_person(user, BOT.team_id, ANA).name == name
 
 
 @pytest.mark.parametrize("flag", ["is_restricted", "is_ultra_restricted"])
-def test_guests_are_known(flag: str):
+def test_guests_are_known(flag: str) -> None:
     assert read_person({flag: True}, BOT.team_id, ANA).is_guest
 
 
@@ -68,7 +68,7 @@ def test_guests_are_known(flag: str):
         {"team_id": "T0AWAY0001", "enterprise_user": {"teams": ["T0OTHER001"]}},
     ],
 )
-def test_people_of_another_organisation_are_strangers(user: dict[str, object]):
+def test_people_of_another_organisation_are_strangers(user: dict[str, object]) -> None:
     assert read_person(user, BOT.team_id, ANA).is_stranger
 
 
@@ -80,10 +80,10 @@ def test_people_of_another_organisation_are_strangers(user: dict[str, object]):
         {"team_id": "T0AWAY0001", "enterprise_user": {"teams": [BOT.team_id]}},
     ],
 )
-def test_colleagues_are_no_strangers(user: dict[str, object]):
+def test_colleagues_are_no_strangers(user: dict[str, object]) -> None:
     assert not read_person(user, BOT.team_id, ANA).is_stranger
 
 
-def test_programs_are_known():
+def test_programs_are_known() -> None:
     assert read_person({"is_bot": True}, BOT.team_id, "U0OTHERBOT").is_bot
     assert read_person({}, BOT.team_id, "USLACKBOT").is_bot

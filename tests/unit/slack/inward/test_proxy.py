@@ -15,7 +15,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("url", ["https://slack.com/api/", "wss://wss.slack.com/link"])
-def test_slack_is_reached_through_the_proxy(url: str):
+def test_slack_is_reached_through_the_proxy(url: str) -> None:
     assert proxy_for(url) == "http://proxy.test:3128"
 
 
@@ -29,5 +29,5 @@ def test_slack_is_reached_through_the_proxy(url: str):
         "http://plain.test/",
     ],
 )
-def test_this_machine_and_what_is_excepted_are_reached_directly(url: str):
+def test_this_machine_and_what_is_excepted_are_reached_directly(url: str) -> None:
     assert proxy_for(url) is None

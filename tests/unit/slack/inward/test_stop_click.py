@@ -7,7 +7,7 @@ from app.slack.listeners.actions import StopClick, read_stop
 from tests.unit.slack.inward.recorded import ANA, BOT, CHANNEL, ROOT_TS, recorded
 
 
-def test_a_click_names_the_turn_the_clicker_and_the_thread():
+def test_a_click_names_the_turn_the_clicker_and_the_thread() -> None:
     click = read_stop(recorded("block_actions_stop"), BOT)
 
     assert click == StopClick(
@@ -19,7 +19,7 @@ def test_a_click_names_the_turn_the_clicker_and_the_thread():
 
 
 @pytest.mark.parametrize("value", [None, "", "x", "-1", "1" * 40, "٤٢", 42, ["42"]])
-def test_a_click_without_a_turn_says_nothing(value: object):
+def test_a_click_without_a_turn_says_nothing(value: object) -> None:
     payload = recorded("block_actions_stop")
     payload["actions"][0]["value"] = value
 
@@ -27,14 +27,14 @@ def test_a_click_without_a_turn_says_nothing(value: object):
 
 
 @pytest.mark.parametrize("missing", ["actions", "user"])
-def test_a_click_by_nobody_or_on_nothing_says_nothing(missing: str):
+def test_a_click_by_nobody_or_on_nothing_says_nothing(missing: str) -> None:
     payload = recorded("block_actions_stop")
     del payload[missing]
 
     assert read_stop(payload, BOT) is None
 
 
-def test_a_click_on_a_message_that_is_not_told_is_placed_by_its_container():
+def test_a_click_on_a_message_that_is_not_told_is_placed_by_its_container() -> None:
     payload = recorded("block_actions_stop")
     del payload["message"], payload["channel"]
 

@@ -20,7 +20,7 @@ def signed(body: bytes = BODY, at: str = "1800000000") -> dict[str, str]:
     }
 
 
-def test_slacks_own_example_is_believed():
+def test_slacks_own_example_is_believed() -> None:
     # From "Verifying requests from Slack".
     body = (
         b"token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow"
@@ -40,12 +40,12 @@ def test_slacks_own_example_is_believed():
 
 
 @pytest.mark.parametrize("age", [-MAX_AGE, 0, MAX_AGE])
-def test_a_request_of_the_last_five_minutes_is_believed(age: float):
+def test_a_request_of_the_last_five_minutes_is_believed(age: float) -> None:
     assert refusal(signed(), BODY, SECRET, NOW + age) is None
 
 
 @pytest.mark.parametrize("age", [-MAX_AGE - 1, MAX_AGE + 1, 1e9])
-def test_an_older_or_later_one_is_stale(age: float):
+def test_an_older_or_later_one_is_stale(age: float) -> None:
     assert refusal(signed(), BODY, SECRET, NOW + age) == "stale"
 
 
@@ -65,7 +65,7 @@ def test_an_older_or_later_one_is_stale(age: float):
         "1_800_000_000",
     ],
 )
-def test_a_timestamp_that_is_no_number_is_refused_unread(timestamp: str):
+def test_a_timestamp_that_is_no_number_is_refused_unread(timestamp: str) -> None:
     headers = {**signed(), "X-Slack-Request-Timestamp": timestamp}
 
     assert header_refusal(headers, NOW) == "bad timestamp"
@@ -86,27 +86,27 @@ def test_a_timestamp_that_is_no_number_is_refused_unread(timestamp: str):
         "\udcff",
     ],
 )
-def test_a_signature_of_another_form_is_refused_unread(forged: str):
+def test_a_signature_of_another_form_is_refused_unread(forged: str) -> None:
     headers = {**signed(), "X-Slack-Signature": forged}
 
     assert header_refusal(headers, NOW) == "bad signature"
 
 
 @pytest.mark.parametrize("missing", ["X-Slack-Request-Timestamp", "X-Slack-Signature"])
-def test_an_unsigned_request_is_refused_unread(missing: str):
+def test_an_unsigned_request_is_refused_unread(missing: str) -> None:
     headers = {key: value for key, value in signed().items() if key != missing}
 
     assert header_refusal(headers, NOW)
 
 
-def test_another_secret_does_not_sign():
+def test_another_secret_does_not_sign() -> None:
     forged = signature("1800000000", BODY, "another secret")
     headers = {**signed(), "X-Slack-Signature": forged}
 
     assert refusal(headers, BODY, SECRET, NOW) == "bad signature"
 
 
-def test_of_ten_thousand_tampered_requests_none_is_believed():
+def test_of_ten_thousand_tampered_requests_none_is_believed() -> None:
     dice = random.Random(1)  # noqa: S311 - the same faults each time
 
     believed = [
@@ -118,7 +118,7 @@ def test_of_ten_thousand_tampered_requests_none_is_believed():
     assert believed == []
 
 
-def test_of_ten_thousand_signed_bodies_each_is_an_object_or_refused():
+def test_of_ten_thousand_signed_bodies_each_is_an_object_or_refused() -> None:
     dice = random.Random(2)  # noqa: S311 - as above
     bodies = [path.read_bytes() for path in sorted(FOLDER.glob("*.json"))]
 
