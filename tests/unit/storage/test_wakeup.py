@@ -1,0 +1,31 @@
+"""The hint within a process."""
+
+import asyncio
+
+from app.storage.wakeup import Wakeup
+
+
+async def test_a_wake_up_before_the_wait_ends_it_at_once() -> None:
+    wakeup = Wakeup()
+    wakeup.wake()
+    wakeup.wake()
+
+    await asyncio.wait_for(wakeup.wait(60.0), timeout=1.0)
+
+
+async def test_many_wake_ups_end_one_wait_only() -> None:
+    wakeup = Wakeup()
+    wakeup.wake()
+    wakeup.wake()
+    await wakeup.wait(60.0)
+
+    waiting = asyncio.create_task(wakeup.wait(60.0))
+    done, _ = await asyncio.wait([waiting], timeout=0.0)
+
+    assert not done
+    wakeup.wake()
+    await asyncio.wait_for(waiting, timeout=1.0)
+
+
+async def test_a_wait_ends_by_itself() -> None:
+    await asyncio.wait_for(Wakeup().wait(0.0), timeout=1.0)
