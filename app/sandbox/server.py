@@ -96,7 +96,6 @@ class Sandbox:
         )
         app = web.Application(middlewares=[guard], client_max_size=_LARGEST_BODY)
         _add_slack_routes(app, core)
-        add_page_routes(app)
         model = add_model_routes(app, token_rate=token_rate)
         add_page_routes(app)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
