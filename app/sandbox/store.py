@@ -9,6 +9,8 @@ from typing import TextIO
 from app.sandbox.records import Json
 
 _NAME = "workspace.jsonl"
+# An answer that grows is many records, all but one of them out of date.
+_LONG = 20_000
 
 
 class Store:
@@ -17,6 +19,12 @@ class Store:
     def __init__(self, directory: Path) -> None:
         self._path = directory / _NAME
         self._file: TextIO | None = None
+        self._added = 0
+
+    @property
+    def is_long(self) -> bool:
+        """Whether so much was appended that it is time to begin again."""
+        return self._added >= _LONG
 
     def load(self) -> Iterator[Json]:
         """Yield what was written; a line cut short by a crash ends the reading."""
@@ -39,7 +47,9 @@ class Store:
             encoding="utf-8",
         ) as file:
             file.writelines(_line(record) for record in records)
+        self.close()
         fresh.replace(self._path)
+        self._added = 0
         self._file = self._path.open("a", encoding="utf-8")
 
     def add(self, record: Json) -> None:
@@ -47,6 +57,7 @@ class Store:
         if self._file is not None:
             self._file.write(_line(record))
             self._file.flush()
+            self._added += 1
 
     def close(self) -> None:
         """Stop appending."""

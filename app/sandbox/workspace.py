@@ -136,8 +136,7 @@ class Workspace:
     def put_person(self, person: Person) -> None:
         """Add a member or change what is known of one."""
         self.people[person.user_id] = person
-        if self._store is not None:
-            self._store.add({"person": asdict(person)})
+        self._keep(lambda: {"person": asdict(person)})
 
     # What stands there
 
@@ -208,8 +207,7 @@ class Workspace:
             )
             return
         self._drop(message.channel_id, message.ts)
-        if self._store is not None:
-            self._store.add({"gone": [message.channel_id, message.ts]})
+        self._keep(lambda: {"gone": [message.channel_id, message.ts]})
         self._tell(Deleted(message, by))
 
     def react(self, message: Message, user_id: str, name: str, *, added: bool) -> None:
@@ -257,14 +255,19 @@ class Workspace:
 
     def _keep_message(self, message: Message) -> None:
         self._put(message)
-        if self._store is not None:
-            self._store.add({"message": asdict(message)})
+        self._keep(lambda: {"message": asdict(message)})
 
     def _keep_channel(self, channel: Channel) -> Channel:
         self.channels[channel.channel_id] = channel
-        if self._store is not None:
-            self._store.add(_channel_record(channel))
+        self._keep(lambda: _channel_record(channel))
         return channel
+
+    def _keep(self, record: Callable[[], Json]) -> None:
+        if self._store is None:
+            return
+        self._store.add(record())
+        if self._store.is_long:
+            self._store.begin(self._records())
 
     def _tell(self, change: Change) -> None:
         for listener in self._listeners:
