@@ -93,7 +93,10 @@ _NEW_TURNS = (
 )
 _TAKE = (
     update(conversations)
-    .where(conversations.c.id == bindparam("conversation_id"))
+    .where(
+        conversations.c.team_id == bindparam("its_team"),
+        conversations.c.id == bindparam("its_id"),
+    )
     .values(
         turn_id=bindparam("its_turn"),
         taken_seq=bindparam("last_seq"),
@@ -102,10 +105,14 @@ _TAKE = (
 )
 
 _IS_OF_TURN = and_(
+    inbox.c.team_id == turns.c.team_id,
     inbox.c.conversation_id == turns.c.conversation_id,
     inbox.c.seq.between(turns.c.first_seq, turns.c.last_seq),
 )
-_CLAIMED = turns.c.id.in_(bindparam("turn_ids", expanding=True))
+_CLAIMED = and_(
+    turns.c.team_id.in_(bindparam("team_ids", expanding=True)),
+    turns.c.id.in_(bindparam("turn_ids", expanding=True)),
+)
 _MARK_TAKEN = (
     update(inbox)
     .where(_CLAIMED, _IS_OF_TURN, inbox.c.wanted)
@@ -173,9 +180,7 @@ async def claim_turns(
     if not places:
         return []
     turn_ids, histories = await _turns_of(transaction, places)
-    contents = await transaction.execute(
-        _CONTENTS, {"turn_ids": list(turn_ids.values())}
-    )
+    contents = await transaction.execute(_CONTENTS, _named(places, turn_ids))
     by_turn: defaultdict[int, list[_AnyRow]] = defaultdict(list)
     for row in contents.all():
         by_turn[row.turn_id].append(row)
@@ -191,7 +196,7 @@ async def _turns_of(
     """Return each conversation's turn and history, made where there is none yet."""
     resumed = {place.id: place.turn_id for place in places if place.turn_id}
     if resumed:
-        await transaction.execute(_MARK_RUNNING, {"turn_ids": list(resumed.values())})
+        await transaction.execute(_MARK_RUNNING, _named(places, resumed))
     fresh = [place for place in places if not place.turn_id]
     histories = {
         place.id: place.assistant_thread_id
@@ -242,7 +247,8 @@ async def _new_turns(
         _TAKE,
         [
             {
-                "conversation_id": place.id,
+                "its_team": place.team_id,
+                "its_id": place.id,
                 "its_turn": turn_ids[place.id],
                 "last_seq": place.inbox_seq,
                 "its_history": histories[place.id],
@@ -250,8 +256,15 @@ async def _new_turns(
             for place in places
         ],
     )
-    await transaction.execute(_MARK_TAKEN, {"turn_ids": list(turn_ids.values())})
+    await transaction.execute(_MARK_TAKEN, _named(places, turn_ids))
     return turn_ids
+
+
+def _named(places: Sequence[_AnyRow], turn_ids: dict[int, int]) -> dict[str, Any]:
+    return {
+        "team_ids": list({place.team_id for place in places}),
+        "turn_ids": list(turn_ids.values()),
+    }
 
 
 def _turn(place: _AnyRow, assistant_thread_id: int, rows: Sequence[_AnyRow]) -> Turn:

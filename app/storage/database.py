@@ -1,5 +1,6 @@
 """The database: where its connections come from, its clock, and its outages."""
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
@@ -19,7 +20,7 @@ Transaction = AsyncConnection
 
 # Seconds that a statement may take, or wait for another's lock.
 _PATIENCE = 10.0
-_POOL_SIZE = 10
+_POOL_SIZE = 20
 _READERS = 4
 
 # SQLSTATE classes: connection, rollback by the server, resources, intervention, system.
@@ -62,9 +63,11 @@ class Database:
 
     now: ColumnElement[float] = DatabaseClock()
 
-    def __init__(self, writer: AsyncEngine, reader: AsyncEngine) -> None:
+    def __init__(self, writer: AsyncEngine, reader: AsyncEngine, places: int) -> None:
         self._writer = writer
         self._reader = reader
+        # The pools let whoever comes at the right moment in before those who wait.
+        self._places = asyncio.Semaphore(places)
 
     @classmethod
     async def connect(cls, url: str) -> "Database":
@@ -75,10 +78,10 @@ class Database:
         """
         address = _parsed(url)
         if address.get_backend_name() == "sqlite":
-            database = cls(*_sqlite_engines(address))
+            database = cls(*_sqlite_engines(address), places=1)
         else:
             engine = _postgres_engine(address)
-            database = cls(engine, engine)
+            database = cls(engine, engine, places=_POOL_SIZE - _READERS)
         try:
             await database._check_the_clock()
         except BaseException:
@@ -95,10 +98,15 @@ class Database:
     async def write(self) -> AsyncIterator[Transaction]:
         """Commit on success, roll back on any error.
 
-        On SQLite the transaction is the only writer from its start; the others wait
-        in line. Raises DatabaseUnavailable when the database does not answer.
+        Who finds no place free waits in line; on SQLite there is one place, and its
+        holder is the only writer. Raises DatabaseUnavailable when the database does
+        not answer.
         """
-        async with _connected(self._writer) as connection, connection.begin():
+        async with (
+            self._places,
+            _connected(self._writer) as connection,
+            connection.begin(),
+        ):
             yield connection
 
     @asynccontextmanager
@@ -150,7 +158,7 @@ def _sqlite_engines(address: URL) -> tuple[AsyncEngine, AsyncEngine]:
     except (OSError, sqlite3.Error) as error:
         raise DatabaseUnavailable(f"{path} can't be opened: {error}.") from error
     address = address.set(drivername="sqlite+aiosqlite")
-    # One connection: writers queue in this process, in order, not in SQLite's retries.
+    # One connection: writers queue in this process, not in SQLite's blind retries.
     writer = create_async_engine(
         address, pool_size=1, max_overflow=0, pool_timeout=_PATIENCE
     )
@@ -188,7 +196,7 @@ def _postgres_engine(address: URL) -> AsyncEngine:
     engine = create_async_engine(
         address.set(drivername="postgresql+asyncpg", query=query),
         pool_size=_POOL_SIZE,
-        max_overflow=_POOL_SIZE,
+        max_overflow=0,
         pool_timeout=_PATIENCE,
         connect_args={
             "timeout": _PATIENCE,

@@ -41,6 +41,7 @@ _ANSWERED = (
         inbox.c.outcome == Outcome.WAITING.value,
         exists().where(
             and_(
+                turns.c.team_id == inbox.c.team_id,
                 turns.c.id == bindparam("turn_id"),
                 inbox.c.seq.between(turns.c.first_seq, turns.c.last_seq),
             )

@@ -68,13 +68,15 @@ class Added:
     """What became of a message, committed.
 
     `stored`: a row was written or changed. `ready_conversation_id`: it can be claimed
-    now. `stop`: the word stop, aimed at the turn of now. `refused`: the author is to
+    now. `running_conversation_id`: a turn is going on there, so others may wait for
+    it. `stop`: the word stop, aimed at the turn of now. `refused`: the author is to
     be told, this once. `follow`: what the thread's answering was set to.
     """
 
     thread: SlackThread
     stored: bool = False
     ready_conversation_id: int | None = None
+    running_conversation_id: int | None = None
     stop: StopRequest | None = None
     refused: Refusal | None = None
     follow: Follow | None = None
@@ -269,8 +271,11 @@ async def _stop(
 
 
 def _unchanged(place: Place, thread: SlackThread) -> Added:
-    ready = place.conversation_id if place.is_ready else None
-    return Added(thread=thread, ready_conversation_id=ready)
+    return Added(
+        thread=thread,
+        ready_conversation_id=place.conversation_id if place.is_ready else None,
+        running_conversation_id=place.conversation_id if place.is_running else None,
+    )
 
 
 def _thread(message: DeletedMessage) -> SlackThread:

@@ -50,11 +50,14 @@ _REAP = (
     update(conversations)
     .where(conversations.c.id.in_(select(_LOST.c.id)))
     .values(state=READY, owner=None)
-    .returning(conversations.c.turn_id)
+    .returning(conversations.c.team_id, conversations.c.turn_id)
 )
 _COUNT_ATTEMPT = (
     update(turns)
-    .where(turns.c.id.in_(bindparam("turn_ids", expanding=True)))
+    .where(
+        turns.c.team_id.in_(bindparam("team_ids", expanding=True)),
+        turns.c.id.in_(bindparam("turn_ids", expanding=True)),
+    )
     .values(state=TurnState.WAITING.value, attempt=turns.c.attempt + 1)
 )
 _FORGET = delete(workers).where(workers.c.expires_at < Database.now - _FORGOTTEN_AFTER)
@@ -84,11 +87,17 @@ class Leases:
             reaped = await transaction.execute(
                 _REAP, {"worker_id": worker_id, "holding": list(holding)}
             )
-            turn_ids = list(reaped.scalars())
-            if turn_ids:
-                await transaction.execute(_COUNT_ATTEMPT, {"turn_ids": turn_ids})
+            lost = reaped.all()
+            if lost:
+                await transaction.execute(
+                    _COUNT_ATTEMPT,
+                    {
+                        "team_ids": list({row.team_id for row in lost}),
+                        "turn_ids": [row.turn_id for row in lost],
+                    },
+                )
             await transaction.execute(_FORGET)
-            return len(turn_ids)
+            return len(lost)
 
     async def retire(self, worker_id: str) -> None:
         """Say that the process lives no longer."""

@@ -117,6 +117,11 @@ class Place:
         """Whether a process may claim it."""
         return self.state == "ready"
 
+    @property
+    def is_running(self) -> bool:
+        """Whether a turn of it is going on."""
+        return self.state == "running"
+
     def next_seq(self) -> int:
         """Return the number of one more message."""
         self.inbox_seq += 1

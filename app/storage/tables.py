@@ -88,7 +88,7 @@ conversations = Table(
     Column("channel_id", String, nullable=False),
     Column("thread_ts", String, nullable=False),
     Column("channel_kind", String, nullable=False),
-    Column("assistant_thread_id", ForeignKey(assistant_threads.c.id)),
+    Column("assistant_thread_id", ForeignKey(assistant_threads.c.id), unique=True),
     Column("state", String, nullable=False),
     Column("inbox_seq", BigInteger, nullable=False),
     Column("wanted_seq", BigInteger, nullable=False),
@@ -155,7 +155,9 @@ turns = Table(
     metadata,
     Column("id", RowId, primary_key=True),
     Column("team_id", String, nullable=False),
-    Column("conversation_id", ForeignKey(conversations.c.id), nullable=False),
+    Column(
+        "conversation_id", ForeignKey(conversations.c.id), nullable=False, index=True
+    ),
     Column("first_seq", BigInteger, nullable=False),
     Column("last_seq", BigInteger, nullable=False),
     Column("state", String, nullable=False),

@@ -70,6 +70,9 @@ def _make_conversations() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name="pk_conversations"),
         sa.UniqueConstraint(
+            "assistant_thread_id", name="uq_conversations_assistant_thread_id"
+        ),
+        sa.UniqueConstraint(
             "team_id",
             "channel_id",
             "thread_ts",
@@ -158,6 +161,7 @@ def _make_turns() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name="pk_turns"),
     )
+    op.create_index("ix_turns_conversation_id", "turns", ["conversation_id"])
 
 
 def _make_history() -> None:

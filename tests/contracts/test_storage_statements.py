@@ -1,0 +1,284 @@
+"""Each statement finds its rows by an index and stays within one workspace."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import event, insert, text
+
+from app.domain import (
+    DataMessage,
+    Ending,
+    PartKind,
+    ReplyPart,
+    Run,
+    RunStatus,
+    ToolCall,
+    TurnState,
+)
+from app.storage.data_messages import DataMessages
+from app.storage.database import Database
+from app.storage.reply_parts import ReplyParts
+from app.storage.rooms import Rooms
+from app.storage.tables import metadata
+from app.storage.tool_calls import ToolLedger
+from tests.contracts.queue_words import (
+    ANA,
+    BEN,
+    TEAM,
+    Queue,
+    at,
+    edited,
+    items_of,
+    removed,
+    said,
+)
+
+MANY = 10_000
+Statement = tuple[str, Any]
+
+# They look at the whole queue: who waits longest, whose owner is dead.
+QUEUE_WIDE = {"picked", "lost"}
+
+
+@contextmanager
+def _watched(database: Database) -> Iterator[list[Statement]]:
+    seen: list[Statement] = []
+
+    def note(
+        _connection: object,
+        _cursor: object,
+        statement: str,
+        parameters: Any,  # noqa: ANN401
+        _context: object,
+        is_many: bool,
+    ) -> None:
+        if re.match(r"SELECT|INSERT|UPDATE|DELETE|WITH", statement):
+            seen.append((statement, parameters[0] if is_many else parameters))
+
+    engines = {database._writer.sync_engine, database._reader.sync_engine}
+    for engine in engines:
+        event.listen(engine, "before_cursor_execute", note)
+    yield seen
+    for engine in engines:
+        event.remove(engine, "before_cursor_execute", note)
+
+
+async def _everything(queue: Queue) -> None:
+    """Do all that storage can do at least once."""
+    database = queue.database
+    ledger, parts = ToolLedger(database), ReplyParts(database)
+    data, rooms = DataMessages(database), Rooms(database)
+    first = said("one", when=MANY + 1, mention=True)
+    await queue.add(first, first, edited(first, "two", when=MANY + 9))
+    aside = said("aside", when=MANY + 2, thread=MANY + 1, by=BEN)
+    await queue.add(aside)
+    turn = await queue.claim_one()
+    lease = turn.lease
+    await queue.store.is_ready(TEAM, lease.conversation_id)
+    await queue.store.waiting(TEAM, lease.conversation_id)
+    await queue.store.prepare(lease, items_of(turn), {})
+    await queue.store.history(turn.assistant_thread_id)
+    await queue.store.wanted_in_last_hour(TEAM, ANA)
+    call = ToolCall(call_id="c", name="n", arguments="{}")
+    run = Run(
+        run_id="r", status=RunStatus.REQUIRES_ACTION, tool_calls=(call,), output=({},)
+    )
+    await queue.store.save_run(lease, run)
+    await ledger.commit_pass(lease, 0, run)
+    await ledger.start(lease, 0, "c")
+    await rooms.all(TEAM)
+    async with ledger.fenced(lease) as transaction:
+        await rooms.set_temperature(transaction, lease, 0, "c", "kitchen", 5.0, ANA)
+        notice = DataMessage(type="notice", data={})
+        await ledger.finish_call(transaction, lease, 0, call, "ok", [notice])
+    await ledger.calls(lease)
+    await data.unshown(lease)
+    await data.shown(lease, [0], 0)
+    await parts.intend(lease, ReplyPart(part_no=0, kind=PartKind.TEXT, post_key="k"))
+    await parts.posted(lease, 0, at(1))
+    await parts.seal(lease, 0, 0, 9)
+    await parts.parts(lease)
+    await parts.forget(lease, 0)
+    await queue.inbox.delete(removed(aside))
+    await queue.inbox.request_stop(TEAM, turn.turn_id, BEN)
+    await queue.store.stop_requested(lease)
+    await queue.store.release(lease)
+    turn = await queue.claim_one()
+    await queue.leases.reap("worker", [])
+    turn = await queue.claim_one()
+    await queue.add(said("more", when=MANY + 3, thread=MANY + 1, mention=True))
+    await queue.add(said("stop", when=MANY + 4, thread=MANY + 1, mention=True))
+    ending = Ending(status=RunStatus.CANCELLED)
+    await queue.store.finish(turn.lease, ending, TurnState.CANCELLED)
+    await queue.leases.retire("worker")
+
+
+async def test_every_statement_names_the_workspace_but_two(database: Database) -> None:
+    queue = Queue(database)
+    with _watched(database) as seen:
+        await _everything(queue)
+
+    statements = {statement for statement, _ in seen}
+    touched = {
+        table for each in statements for table in re.findall(r"\b[a-z_]+\b", each)
+    } & set(metadata.tables)
+    assert touched == set(metadata.tables)
+    wide = {each for each in statements if not _names_the_team(each)}
+    of_no_team = {each for each in wide if set(_tables(each)) == {"workers"}}
+    assert {each.split()[1] for each in wide - of_no_team} == QUEUE_WIDE
+
+
+async def test_every_statement_finds_its_rows_by_an_index(database: Database) -> None:
+    await _fill(database)
+    queue = Queue(database)
+    with _watched(database) as seen:
+        await _everything(queue)
+
+    found = dict(seen)
+    scans = []
+    for statement, parameters in found.items():
+        plan = await _plan(database, statement, parameters)
+        scans += [
+            (statement, line)
+            for line in plan
+            if re.search(
+                r"Seq Scan on (conversations|inbox|turns|thread_items|tool_calls)"
+                r"|SCAN (conversations|inbox|turns|thread_items|tool_calls)$",
+                line,
+            )
+        ]
+    assert scans == []
+
+
+@pytest.mark.parametrize("words", ["a fresh mention", "the second message"])
+async def test_adding_takes_three_statements(database: Database, words: str) -> None:
+    queue = Queue(database)
+    if words == "the second message":
+        await queue.add(said(when=1, mention=True))
+
+    with _watched(database) as seen:
+        await queue.add(said(words, when=2, thread=1, mention=True))
+
+    assert len(seen) == 3
+
+
+async def test_plain_talk_of_others_takes_one_reading(database: Database) -> None:
+    with _watched(database) as seen:
+        await Queue(database).add(said("lunch?", when=2, thread=1))
+
+    assert [statement[:6] for statement, _ in seen] == ["SELECT"]
+
+
+def _names_the_team(statement: str) -> bool:
+    if statement.startswith("INSERT"):
+        return "team_id" in statement.partition(")")[0]
+    conditions = re.split(r"\b(?:WHERE|ON)\b", statement.partition("RETURNING")[0])[1:]
+    return any(re.search(r"team_id (=|IN)", each) for each in conditions)
+
+
+def _tables(statement: str) -> list[str]:
+    return re.findall(r"(?:FROM|JOIN|UPDATE|INTO) ([a-z_]+)", statement)
+
+
+async def _plan(database: Database, statement: str, parameters: Any) -> list[str]:  # noqa: ANN401
+    explain = "EXPLAIN QUERY PLAN " if database.is_sqlite else "EXPLAIN "
+    async with database.write() as transaction:
+        rows = await transaction.exec_driver_sql(explain + statement, parameters)
+        return [str(row[-1]) for row in rows]
+
+
+async def _fill(database: Database) -> None:
+    """Make ten thousand threads, each with a message, a turn, an item and a call."""
+    rows = range(1, MANY + 1)
+    its = {"team_id": TEAM}
+    filling: dict[str, list[dict[str, Any]]] = {
+        "assistant_threads": [{"id": n, **its} for n in rows],
+        "conversations": [
+            {
+                **its,
+                "id": n,
+                "channel_id": "C1",
+                "thread_ts": at(n),
+                "channel_kind": "channel",
+                "assistant_thread_id": n,
+                "state": "idle",
+                "inbox_seq": 1,
+                "wanted_seq": 1,
+                "taken_seq": 1,
+                "epoch": 1,
+                "ready_at": float(n),
+                "follow": "automatic",
+                "humans": [],
+            }
+            for n in rows
+        ],
+        "inbox": [
+            {
+                **its,
+                "channel_id": "C1",
+                "ts": at(n),
+                "conversation_id": n,
+                "seq": 1,
+                "edits_only": False,
+                "author_id": f"U{n}",
+                "mentioned": True,
+                "wanted": True,
+                "text": "hello",
+                "files": [],
+                "taken_at": float(n),
+                "outcome": "answered",
+            }
+            for n in rows
+        ],
+        "turns": [
+            {
+                **its,
+                "id": n,
+                "conversation_id": n,
+                "first_seq": 1,
+                "last_seq": 1,
+                "state": "done",
+                "attempt": 0,
+                "claimed_at": 1.0,
+            }
+            for n in rows
+        ],
+        "thread_items": [
+            {
+                **its,
+                "assistant_thread_id": n,
+                "turn_id": n,
+                "position": 0,
+                "kind": "wanted",
+                "item": {},
+            }
+            for n in rows
+        ],
+        "tool_calls": [
+            {
+                **its,
+                "turn_id": n,
+                "pass_no": 0,
+                "call_id": "c",
+                "position": 0,
+                "name": "n",
+                "arguments": "{}",
+                "state": "done",
+            }
+            for n in rows
+        ],
+    }
+    async with database.write() as transaction:
+        for name, values in filling.items():
+            await transaction.execute(insert(metadata.tables[name]), values)
+        if not database.is_sqlite:
+            for name in ("assistant_threads", "conversations", "turns"):
+                await transaction.execute(
+                    text(
+                        f"SELECT setval(pg_get_serial_sequence('{name}', 'id'), {MANY})"
+                    )
+                )
+        await transaction.execute(text("ANALYZE"))
