@@ -241,6 +241,7 @@ async def _start_answering(
         people=people,
         policy=policy,
         message_added=worker.message_added,
+        waiting_changed=worker.waiting_changed,
         request_local_stop=worker.request_stop,
         tell=outbound.post_ephemeral,
     )

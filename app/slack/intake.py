@@ -51,6 +51,7 @@ class Intake:
         people: People,
         policy: AnswerPolicy,
         message_added: Callable[[int, SlackThread], None],
+        waiting_changed: Callable[[int, SlackThread], None],
         request_local_stop: Callable[[StopRequest], None],
         tell: Callable[[SlackThread, str, str], Awaitable[object]],
     ) -> None:
@@ -58,6 +59,7 @@ class Intake:
         self._people = people
         self._policy = policy
         self._message_added = message_added
+        self._waiting_changed = waiting_changed
         self._request_local_stop = request_local_stop
         self._tell = tell
         self._telling: set[asyncio.Task[None]] = set()
@@ -118,6 +120,8 @@ class Intake:
     def _follow_up(self, added: Added) -> None:
         if added.ready_conversation_id is not None:
             self._message_added(added.ready_conversation_id, added.thread)
+        if added.running_conversation_id is not None and added.stored:
+            self._waiting_changed(added.running_conversation_id, added.thread)
         if added.stop:
             self._request_local_stop(added.stop)
 

@@ -109,12 +109,15 @@ class Worker:
                 running.stop.request(stop)
 
     def message_added(self, conversation_id: int, thread: SlackThread) -> None:
-        """Claim soon; until then let the people see that their message waits."""
+        """Claim soon; where no place is free let the people see that they wait."""
         self._wakeup.wake()
+        if self._is_full(thread.team_id):
+            self._watch(self._say_queued(conversation_id, thread))
+
+    def waiting_changed(self, conversation_id: int, thread: SlackThread) -> None:
+        """Show under the running answer how many messages wait for its end."""
         if conversation_id in self._running:
             self._watch(self._count_waiting(conversation_id, thread))
-        elif self._is_full(thread.team_id):
-            self._watch(self._say_queued(conversation_id, thread))
 
     async def _drain(self, answerer: Answerer) -> None:
         free = self._limits.turns - len(self._running)

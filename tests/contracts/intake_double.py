@@ -77,6 +77,7 @@ class Told:
     """What an intake passed on to the rest of the program."""
 
     woken: list[tuple[int, SlackThread]] = field(default_factory=list)
+    counted: list[int] = field(default_factory=list)
     stopped: list[StopRequest] = field(default_factory=list)
     notices: list[tuple[SlackThread, str, str]] = field(default_factory=list)
     failure: SlackError | None = None
@@ -102,6 +103,7 @@ def intake_around(
         message_added=lambda conversation_id, thread: told.woken.append(
             (conversation_id, thread)
         ),
+        waiting_changed=lambda conversation_id, _: told.counted.append(conversation_id),
         request_local_stop=told.stopped.append,
         tell=told.tell,
     )
