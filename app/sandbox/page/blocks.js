@@ -9,7 +9,7 @@ import { mrkdwn } from "./mrkdwn.js";
 const NAMED_COLOURS = { good: "#2eb67d", warning: "#ecb22e", danger: "#e01e5a" };
 
 export function content(message, names) {
-  const parts = (message.blocks ?? []).map((block, index) => shown(block, index, names));
+  const parts = all(message.blocks ?? [], names);
   if (!parts.length && message.text) {
     parts.push(h("div", { class: "block text", "data-key": "text" }, mrkdwn(message.text, names)));
   }
@@ -22,11 +22,16 @@ export function content(message, names) {
   return fragment(parts, attachments, files);
 }
 
-function shown(block, index, names) {
-  const render = BLOCKS[block?.type] ?? unknown;
-  const kind = BLOCKS[block?.type] ? block.type : "unknown";
-  const key = `${index}-${kind}`;
-  return h("div", { class: `block ${kind}`, "data-key": key }, render(block, names));
+// A block is known by its kind and its place among its kind: text that appears above
+// a row of buttons leaves them the buttons that they were.
+function all(blocks, names) {
+  const counts = {};
+  return blocks.map((block) => {
+    const kind = BLOCKS[block?.type] ? block.type : "unknown";
+    counts[kind] = (counts[kind] ?? 0) + 1;
+    const draw = BLOCKS[kind] ?? unknown;
+    return h("div", { class: `block ${kind}`, "data-key": `${kind}-${counts[kind]}` }, draw(block, names));
+  });
 }
 
 function unknown(block) {
@@ -152,7 +157,7 @@ function styledText(leaf) {
 
 function coloured(attachment, index, names) {
   const parts = attachment.blocks?.length
-    ? attachment.blocks.map((block, number) => shown(block, number, names))
+    ? all(attachment.blocks, names)
     : legacy(attachment, names);
   const colour = barColour(attachment.color);
   const props = { class: "attachment", "data-key": `attachment-${index}`, "data-color": colour };

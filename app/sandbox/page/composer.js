@@ -84,11 +84,18 @@ export class Composer {
     const steps = { ArrowDown: 1, ArrowUp: -1 };
     const { length } = this.offered;
     if (event.key in steps) this.point((this.picked + steps[event.key] + length) % length);
+    else if (event.key === "Enter" && this.isWhole()) return false;
     else if (event.key === "Enter" || event.key === "Tab") this.complete(this.offered[this.picked]);
     else if (event.key === "Escape") this.offer([]);
     else return false;
     event.preventDefault();
     return true;
+  }
+
+  // Whether the name that is offered stands there already.
+  isWhole() {
+    const before = this.field.value.slice(0, this.field.selectionStart);
+    return before.endsWith(`@${this.offered[this.picked].handle}`);
   }
 
   // The people whose name goes on from the @ before the caret.

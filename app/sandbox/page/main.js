@@ -17,6 +17,8 @@ const $ = (id) => document.getElementById(id);
 const PATIENCE = 400;
 const NARROW = matchMedia("(max-width: 720px)");
 
+const quietly = (doing) => doing.catch(() => {});
+
 const state = new State();
 const toasts = new Toasts($("toasts"));
 const feed = new Feed(state, { problem: (error) => toasts.problem(error) });
@@ -31,7 +33,7 @@ const panes = Object.fromEntries(
       jump: $(`${name}-jump`),
       empty: name === "thread" ? $("thread-empty") : null,
       pick: () => shownIn(name),
-      act: (what, message, detail) => tried(acts[what](message, detail)),
+      act: (what, message, detail) => quietly(tried(acts[what](message, detail))),
     }),
   ]),
 );
@@ -64,8 +66,6 @@ async function tried(doing) {
     throw error;
   }
 }
-
-const quietly = (doing) => doing.catch(() => {});
 
 async function say(text, thread) {
   const place = { user: state.me, channel: state.channel };
@@ -104,6 +104,7 @@ async function click(message, button) {
   }
   if (button.dataset.url) window.open(button.dataset.url, "_blank", "noopener,noreferrer");
   const { status } = await post("click", { ...at(message), action_id: button.dataset.action });
+  // A click is told to the app once, and Slack shows a warning when nobody answers.
   if (status !== 200) throw new Error(`The app did not take the click (${status}). Is it running?`);
 }
 
