@@ -33,6 +33,7 @@ SCOPES = frozenset(
         "im:write",
         "mpim:history",
         "mpim:read",
+        "reactions:read",
         "reactions:write",
         "users:read",
     }

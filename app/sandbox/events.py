@@ -45,6 +45,8 @@ SUBSCRIPTIONS = frozenset(
         "message.groups",
         "message.im",
         "message.mpim",
+        "reaction_added",
+        "reaction_removed",
         "tokens_revoked",
     }
 )
