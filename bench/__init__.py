@@ -1,0 +1,1 @@
+"""Measurements: ratios against a bound or a peer in the same run."""
