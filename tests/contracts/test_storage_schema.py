@@ -118,3 +118,70 @@ async def test_a_failed_transaction_leaves_nothing(database: Database) -> None:
     async with database.read() as transaction:
         kept = await transaction.execute(text("SELECT id FROM workers"))
         assert kept.all() == []
+
+
+async def test_a_cancelled_transaction_leaves_nothing_and_blocks_nobody(
+    database: Database,
+) -> None:
+    begun = asyncio.Event()
+
+    async def insert_and_linger() -> None:
+        async with database.write() as transaction:
+            await transaction.execute(
+                text("INSERT INTO workers VALUES ('w', 1.0, '1')")
+            )
+            begun.set()
+            while True:
+                await transaction.execute(text("SELECT 1"))
+
+    for _ in range(3):
+        begun.clear()
+        lingering = asyncio.create_task(insert_and_linger())
+        await begun.wait()
+        lingering.cancel()
+        await asyncio.wait([lingering])
+
+    async with database.write() as transaction:
+        kept = await transaction.execute(text("SELECT id FROM workers"))
+        assert kept.all() == []
+
+
+async def test_writers_get_their_turn_in_the_order_in_which_they_came(
+    tmp_path: Path,
+) -> None:
+    url = f"sqlite:///{tmp_path}/threadline.db"
+    database = await Database.connect(url)
+    order: list[int] = []
+
+    async def write(number: int) -> None:
+        for _ in range(3):
+            async with database.write() as transaction:
+                await transaction.execute(text("SELECT 1"))
+                order.append(number)
+
+    await asyncio.gather(*(write(number) for number in range(5)))
+    await database.close()
+
+    assert order == [*range(5)] * 3
+
+
+async def test_another_process_that_writes_is_waited_for(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/threadline.db"
+    one, other = await Database.connect(url), await Database.connect(url)
+
+    async with one.write() as transaction:
+        await transaction.execute(text("CREATE TABLE t (n INTEGER)"))
+        waiting = asyncio.create_task(_insert(other))
+        await asyncio.wait([waiting], timeout=0.05)
+        assert not waiting.done()
+    await waiting
+
+    async with one.read() as transaction:
+        assert (await transaction.execute(text("SELECT n FROM t"))).all() == [(1,)]
+    await one.close()
+    await other.close()
+
+
+async def _insert(database: Database) -> None:
+    async with database.write() as transaction:
+        await transaction.execute(text("INSERT INTO t VALUES (1)"))
