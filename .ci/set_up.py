@@ -11,7 +11,11 @@ VENV = Path(".venv")
 PYTHON = VENV / "bin" / "python"
 UNFINISHED = VENV / "unfinished"
 CANNOT_MAKE_VENV = 3
-INSTALL = ("-m", "pip", "install", "--require-hashes", "--no-user", "--quiet")
+INSTALL = (
+    *("-m", "pip", "install", "--require-hashes", "--no-user", "--quiet"),
+    # Its word about newer versions would only hide what matters.
+    "--disable-pip-version-check",
+)
 
 
 def main(python: str, lock: str) -> int:
