@@ -72,6 +72,14 @@ def next_cut(
     return None
 
 
+def opening_at(text: str, offset: int) -> str:
+    """What a message must reopen that starts at `offset`: a fence, a table's head."""
+    for block in _blocks(text):
+        if block.start < offset < block.start + len(block.text):
+            return block.opening
+    return ""
+
+
 def _moved(cut: Cut, opening: str) -> Cut:
     return Cut(cut.at - len(opening), cut.opening)
 

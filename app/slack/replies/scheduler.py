@@ -29,6 +29,8 @@ _RATES = {Method.POST: POSTS, Method.UPDATE: UPDATES, Method.STATUS: STATUSES}
 # So much of a token is kept for the end of each message that is still growing.
 _RESERVE = 0.5
 _MANY_CHANNELS = 2_000
+# Timers may fire a hair early, and would then be set again for no time at all.
+_TICK = 0.001
 
 
 class _Lane:
@@ -117,12 +119,16 @@ class EditScheduler:
             if moment is None:
                 await self._wake.wait()
                 continue
-            alarm = asyncio.ensure_future(self._sleep_until(moment))
-            alarm.add_done_callback(lambda _: self._wake.set())
+            alarm = asyncio.ensure_future(self._sleep_until(moment + _TICK))
+            alarm.add_done_callback(self._on_time)
             try:
                 await self._wake.wait()
             finally:
                 alarm.cancel()
+
+    def _on_time(self, alarm: asyncio.Future[None]) -> None:
+        if not alarm.cancelled():
+            self._wake.set()
 
     def _dispatch(self) -> float | None:
         """Send all that may go now; return when there may be more to do."""

@@ -1,0 +1,36 @@
+"""What all replies of the process share."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from app.slack.outbound import Outbound
+from app.slack.replies.scheduler import EditScheduler
+from app.storage.data_messages import DataMessages
+from app.storage.reply_parts import ReplyParts
+
+
+class FirstPaint(StrEnum):
+    """When the first text is shown: almost at once, or with something worth reading."""
+
+    SNAPPY = "snappy"
+    STEADY = "steady"
+
+    @property
+    def delay(self) -> float:
+        """Seconds from the first text to its post."""
+        return 0.1 if self is FirstPaint.SNAPPY else 0.7
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """The outside of every reply; `status_refused` holds the teams without a status."""
+
+    outbound: Outbound
+    parts: ReplyParts
+    data_messages: DataMessages
+    scheduler: EditScheduler
+    name_of: Callable[[str, str], Awaitable[str]]
+    now: Callable[[], float]
+    first_paint: FirstPaint = FirstPaint.SNAPPY
+    status_refused: set[str] = field(default_factory=set)

@@ -1,0 +1,311 @@
+"""A reply that grows by edits: posted early, edited as text comes, exact at the end.
+
+The writing methods only note what is new and mark messages as changed; the scheduler
+calls back when one of them may be sent. What stands where is the story's to know, how
+it is sent is the posting's; here is decided what is worth sending, and how urgently.
+
+Posts are made strictly in order: a part is offered to the scheduler when the one before
+it is there.
+"""
+
+import re
+from collections.abc import Callable
+
+from app import telemetry
+from app.domain import Ending, Run, RunStatus, StoredDataMessage, Turn
+from app.errors import (
+    DatabaseUnavailable,
+    LeaseLost,
+    PayloadRefused,
+    RateLimited,
+    SlackError,
+    SlackUnavailable,
+    UnsafePayload,
+)
+from app.slack.links import LinkPolicy
+from app.slack.replies.desk import Desk, FirstPaint
+from app.slack.replies.message import GAP, Message, Method, Priority
+from app.slack.replies.posting import Posting
+from app.slack.replies.sign import Sign
+from app.slack.replies.standing import Standing
+from app.slack.replies.story import DataPart, Part, Story, TextPart
+from app.slack.text import neutralise
+
+# Slack folds a long message up again with each edit.
+_LONG = 4_000
+_LONG_GAP = 3.0
+_PATIENCE_FOR_TEXT = 2.0
+_SENTENCE = re.compile(r"[.!?:](?:\s|$)|[\n。！？]")  # noqa: RUF001 - their full stops
+
+
+class EditedReply:
+    """The answer to one turn, as people in Slack see it grow."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        turn: Turn,
+        links: LinkPolicy,
+        holds_lease: Callable[[], bool],
+    ) -> None:
+        self._desk = desk
+        self._turn = turn
+        self._standing = Standing()
+        self._story = Story(lambda text: len(neutralise(text, links)))
+        self._sign = Sign(desk, turn, self._standing, holds_lease, self._paint_at_once)
+        self._posting = Posting(
+            desk=desk,
+            turn=turn,
+            story=self._story,
+            standing=self._standing,
+            links=links,
+            holds_lease=holds_lease,
+            on_posted=self._is_posted,
+        )
+        self._messages: dict[Part, Message] = {}
+        self._seen_data: set[int] = set()
+        self._error: BaseException | None = None
+        self._is_closed = False
+
+    async def open(self) -> None:
+        """Give the first sign, or go on in the messages that the turn has already."""
+        now = self._desk.now()
+        self._sign.show()
+        rows = await self._desk.parts.parts(self._turn.lease)
+        if rows:
+            data = await self._desk.data_messages.of_turn(self._turn.lease)
+            self._story.take_up(rows, data)
+            self._seen_data = {each.seq for each in data if each.part_no is not None}
+        delay = 0.0 if self._sign.is_refused else _PATIENCE_FOR_TEXT
+        self._story.newest_text().paint_at = now + delay
+        self._offer_post()
+
+    @property
+    def text(self) -> str:
+        """The whole raw text so far."""
+        return self._story.draft.text
+
+    def start_message(self, message_id: str) -> None:  # noqa: ARG002 - as in Reply
+        """Set off what comes next by an empty line."""
+        self._story.draft.start_message()
+
+    def append(self, delta: str) -> None:
+        """Add text to show soon."""
+        if not self._is_closed:
+            self._changed(self._story.append(delta))
+
+    def replace(self, text: str) -> None:
+        """Put `text` in the place of the message begun last."""
+        if not self._is_closed:
+            self._changed(self._story.replace(text))
+
+    def show_status(self, run: Run) -> None:
+        """Show the run's status from now on."""
+        before = self._standing.line
+        self._standing.run, self._standing.step = run, None
+        if run.status is RunStatus.REQUIRES_ACTION or run.status.is_terminal:
+            self._changed(self._story.pass_done())
+        self._line_changed(before)
+
+    def show_step(self, label: str) -> None:
+        """Show what is being done beside writing, until the status changes."""
+        before = self._standing.line
+        self._standing.step = label
+        self._line_changed(before)
+
+    def show_waiting(self, count: int) -> None:
+        """Show how many messages wait for this answer to end."""
+        before = self._standing.line
+        self._standing.waiting = count
+        self._line_changed(before)
+
+    def attach(self, data: StoredDataMessage) -> None:
+        """Show a data message after the text so far, once."""
+        if self._is_closed or data.seq in self._seen_data:
+            return
+        self._seen_data.add(data.seq)
+        self._changed(self._story.show_newest())
+        part = self._story.attach(data)
+        if part.ts is not None:
+            is_card = isinstance(part, DataPart)
+            self._mark(part, Priority.DATA if is_card else Priority.STATUS)
+        elif isinstance(part, TextPart):
+            at = self._desk.now() + _PATIENCE_FOR_TEXT
+            part.paint_at = min(part.paint_at, at)
+        self._offer_post()
+
+    async def withdraw(self) -> None:
+        """Take back the first sign: nothing will be said. Raises LeaseLost."""
+        if self._is_closed:
+            return
+        self._standing.ending = Ending(status=RunStatus.COMPLETED)
+        self._story.give_up()
+        try:
+            await self._remove_surplus()
+            await self._sign.clear()
+        finally:
+            self._close(None)
+
+    async def finish(self, ending: Ending) -> str | None:
+        """Wait until Slack has the final text of every part.
+
+        Returns Slack's word for why it never will have it. Raises LeaseLost.
+        """
+        if not self._is_closed:
+            self._standing.ending = ending
+            self._story.pass_done()
+            self._story.tidy()
+            for part in self._story.parts:
+                if part.ts is not None:
+                    self._mark(part, Priority.FINAL)
+            self._offer_post()
+            try:
+                await self._all_shown()
+            finally:
+                self._close(None)
+        return self._blocked_by()
+
+    async def _all_shown(self) -> None:
+        while True:
+            messages = [self._message_of(part) for part in self._story.parts]
+            errors = [each.error for each in messages if each.error]
+            if errors:
+                self._error = self._error or errors[0]
+                return
+            waiting = [each for each in messages if not each.is_settled]
+            if not waiting:
+                break
+            await waiting[0].settled()
+        await self._remove_surplus()
+        await self._sign.clear()
+
+    async def _remove_surplus(self) -> None:
+        for part in self._story.surplus:
+            part.is_surplus = True
+            self._mark(part, Priority.FINAL)
+        for part in self._story.surplus:
+            await self._message_of(part).settled()
+
+    def _blocked_by(self) -> str | None:
+        match self._error:
+            case None:
+                return None
+            case SlackError(code=code):
+                return code
+            case DatabaseUnavailable():
+                return "database_unavailable"
+            case UnsafePayload():
+                return "unsafe_payload"
+            case error:
+                raise error
+
+    def _changed(self, parts: list[TextPart]) -> None:
+        if self._is_closed or self._story.draft.is_held:
+            return
+        for part in parts:
+            if part.ts is not None:
+                self._mark(part, Priority.TEXT)
+            else:
+                self._set_paint_time(part)
+                self._offer_post()
+
+    def _set_paint_time(self, part: TextPart) -> None:
+        """The first text of a part sets the time of its post."""
+        paint, raw = self._desk.first_paint, self._story.raw(part).lstrip()
+        if raw:
+            is_readable = paint is FirstPaint.STEADY and bool(_SENTENCE.search(raw))
+            at = self._desk.now() + (0.0 if is_readable else paint.delay)
+            part.paint_at = min(part.paint_at, at)
+
+    def _offer_post(self) -> None:
+        """Let the next part be posted; those after it follow when it is there."""
+        part = self._story.next_to_post
+        if part is None or self._is_closed:
+            return
+        following = self._story.parts[self._story.parts.index(part) :]
+        if self._standing.ending:
+            self._mark(part, Priority.FINAL)
+        elif any(isinstance(each, DataPart) for each in following):
+            self._mark(part, Priority.DATA)
+        elif isinstance(part, TextPart) and part.paint_at < float("inf"):
+            self._mark(part, Priority.FIRST_PAINT, not_before=part.paint_at)
+
+    def _paint_at_once(self) -> None:
+        part = self._story.next_to_post
+        if isinstance(part, TextPart):
+            part.paint_at = self._desk.now()
+            self._offer_post()
+
+    def _line_changed(self, before: str) -> None:
+        part = self._story.with_line
+        if self._is_closed or before == self._standing.line:
+            return
+        if part is not None and part.ts is not None:
+            self._mark(part, Priority.STATUS)
+        self._sign.refresh()
+
+    def _mark(self, part: Part, priority: Priority, *, not_before: float = 0.0) -> None:
+        self._desk.scheduler.mark_dirty(
+            self._message_of(part), priority, not_before=not_before
+        )
+
+    def _message_of(self, part: Part) -> Message:
+        if part not in self._messages:
+            self._messages[part] = Message(
+                self._turn.lease.team_id,
+                self._turn.thread.channel_id,
+                lambda: self._send(part),
+                Method.POST if part.ts is None else Method.UPDATE,
+            )
+        return self._messages[part]
+
+    def _is_posted(self, part: Part) -> None:
+        message = self._message_of(part)
+        message.method = Method.UPDATE
+        texts = self._story.texts
+        if part in texts:
+            if part is texts[0]:
+                self._desk.scheduler.started_growing(message)
+            # Only the newest has the line; those above it lose theirs.
+            final = Priority.FINAL if self._standing.ending else Priority.STATUS
+            for older in texts[: texts.index(part)]:
+                self._mark(older, final)
+        self._sign.posted()
+        self._offer_post()
+
+    async def _send(self, part: Part) -> bool:
+        """Bring one message up to date; called by the scheduler."""
+        final = Priority.FINAL if self._standing.ending else Priority.TEXT
+        try:
+            was_in_doubt = part.is_in_doubt
+            is_sent = await self._posting.bring_up_to_date(part)
+        except (SlackUnavailable, RateLimited, DatabaseUnavailable):
+            raise
+        except PayloadRefused as error:
+            if not isinstance(part, TextPart) or part.is_plain:
+                self._close(error)
+                raise
+            telemetry.count("slack.shown_plain")
+            part.is_plain = True
+            self._mark(part, final)
+            return True
+        except (SlackError, UnsafePayload, LeaseLost) as error:
+            self._close(error)
+            raise
+        if was_in_doubt:
+            self._mark(part, final)
+        following = self._story.next_to_post
+        if isinstance(following, TextPart):
+            # Rendering may have found that the text goes on in another message.
+            self._changed([following])
+        is_long = isinstance(part, TextPart) and part.size > _LONG
+        self._message_of(part).gap = _LONG_GAP if is_long else GAP
+        return is_sent
+
+    def _close(self, error: BaseException | None) -> None:
+        """Send nothing more."""
+        self._error = self._error or error
+        self._is_closed = True
+        for message in self._messages.values():
+            self._desk.scheduler.close_message(message, error)
+        self._sign.close()

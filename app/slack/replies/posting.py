@@ -1,0 +1,162 @@
+"""Brings one Slack message of a reply up to date, and writes down what Slack has."""
+
+from collections.abc import Callable
+
+from app import telemetry
+from app.domain import PartKind, ReplyPart, StoredDataMessage, Turn
+from app.errors import SlackUnavailable
+from app.slack.blocks import Payload, TextLook, about, data_payload, text_payload
+from app.slack.cards import Card, card
+from app.slack.healing import heal
+from app.slack.links import LinkPolicy
+from app.slack.replies.desk import Desk
+from app.slack.replies.standing import Standing
+from app.slack.replies.story import Part, Story, TextPart
+from app.slack.text import neutralise
+
+
+class Posting:
+    """Posts, edits and removes the parts of one story.
+
+    `on_posted` is called as soon as a part has a message in Slack. Rows are written
+    around the post: the intent before, its place after.
+    """
+
+    def __init__(
+        self,
+        *,
+        desk: Desk,
+        turn: Turn,
+        story: Story,
+        standing: Standing,
+        links: LinkPolicy,
+        holds_lease: Callable[[], bool],
+        on_posted: Callable[[Part], None],
+    ) -> None:
+        self._desk = desk
+        self._turn = turn
+        self._story = story
+        self._standing = standing
+        self._links = links
+        self._holds_lease = holds_lease
+        self._on_posted = on_posted
+        self._about = about(turn.wanted[-1].text if turn.wanted else "")
+
+    async def bring_up_to_date(self, part: Part) -> bool:
+        """Send what is new in `part`; false if nothing is."""
+        if part.is_surplus:
+            return await self._remove(part)
+        if part not in self._story.parts:
+            return False
+        if part.is_in_doubt and await self._adopt(part):
+            return True
+        # What a former owner shows is not overwritten by less of it.
+        if part.ts is not None and self._story.draft.is_held:
+            return False
+        payload = await self._payload(part)
+        is_new = payload != part.shown
+        if is_new and part.ts is None:
+            await self._post(part, payload)
+        elif is_new and part.ts is not None:
+            await self._desk.outbound.update(
+                self._turn.thread, part.ts, payload, may_send=self._holds_lease
+            )
+            part.shown = payload
+        await self._save(part)
+        return is_new
+
+    async def _post(self, part: Part, payload: Payload) -> None:
+        part.is_above = True
+        is_text = isinstance(part, TextPart)
+        row = ReplyPart(
+            part_no=self._story.number(part),
+            kind=PartKind.TEXT if is_text else PartKind.DATA,
+            post_key=part.post_key,
+            start=part.start if isinstance(part, TextPart) else 0,
+        )
+        await self._desk.parts.intend(self._turn.lease, row)
+        try:
+            part.ts = await self._desk.outbound.post(
+                self._turn.thread, payload, may_send=self._holds_lease
+            )
+        except SlackUnavailable:
+            # It may be there all the same.
+            part.is_in_doubt = True
+            raise
+        part.shown = payload
+        self._on_posted(part)
+
+    async def _adopt(self, part: Part) -> bool:
+        """Look for a post whose answer was lost, before it is made again."""
+        ts = await self._desk.outbound.find(self._turn.thread, part.post_key)
+        part.is_in_doubt = False
+        if ts is None:
+            return False
+        telemetry.count("slack.posts_adopted")
+        part.ts = ts
+        self._on_posted(part)
+        await self._save(part)
+        return True
+
+    async def _save(self, part: Part) -> None:
+        """Write down what Slack has of `part`, as far as that is not done yet."""
+        rows, lease = self._desk.parts, self._turn.lease
+        if part.part_no is None or part.ts is None:
+            return
+        if not part.is_saved:
+            await rows.posted(lease, part.part_no, part.ts)
+            part.is_saved = True
+        new = [each.seq for each in part.data if each.seq not in part.saved_seqs]
+        if new and part.shown:
+            await self._desk.data_messages.shown(lease, new, part.part_no)
+            part.saved_seqs.update(new)
+        if isinstance(part, TextPart) and part.end is not None:
+            sealed_as = (part.start, part.end)
+            if part.sealed_as != sealed_as:
+                await rows.seal(lease, part.part_no, *sealed_as)
+                part.sealed_as = sealed_as
+
+    async def _remove(self, part: Part) -> bool:
+        if part.ts is not None:
+            await self._desk.outbound.delete(
+                self._turn.thread, part.ts, may_send=self._holds_lease
+            )
+        if part.part_no is not None:
+            await self._desk.parts.forget(self._turn.lease, part.part_no)
+        return True
+
+    async def _payload(self, part: Part) -> Payload:
+        cards = [await self._card(each) for each in part.data]
+        if isinstance(part, TextPart):
+            return self._text_payload(part, cards)
+        return data_payload(cards, part.post_key)
+
+    def _text_payload(self, part: TextPart, notes: list[Card]) -> Payload:
+        story, has_ended = self._story, self._standing.ending is not None
+        story.roll_over(part)
+        source = story.source(part)
+        if part.end is None and not has_ended:
+            source = heal(source)
+        body = neutralise(source, self._links).strip("\n")
+        part.size = len(body)
+        has_line = part is story.with_line or part.ts is None
+        return text_payload(
+            TextLook(
+                body=body if body.strip() else "",
+                preview=story.raw(part).strip(),
+                post_key=part.post_key,
+                line=self._standing.line if has_line else None,
+                about=self._about,
+                stop_turn_id=self._turn.turn_id if has_line and not has_ended else None,
+                notes=notes,
+                is_plain=part.is_plain,
+            )
+        )
+
+    async def _card(self, data: StoredDataMessage) -> Card:
+        user_id = data.message.caused_by
+        if user_id is None:
+            return card(data.message, None)
+        name = await self._desk.name_of(self._turn.lease.team_id, user_id)
+        # Somebody whose name is not known has the id for a name.
+        return card(data.message, None if name == user_id else name)

@@ -1,0 +1,91 @@
+"""Opens a reply in Slack for each turn."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+from app.domain import Turn, TurnMessage
+from app.slack.links import LinkPolicy, links_in
+from app.slack.outbound import Outbound
+from app.slack.replies.desk import Desk, FirstPaint
+from app.slack.replies.edited import EditedReply
+from app.slack.replies.scheduler import EditScheduler
+from app.storage.data_messages import DataMessages
+from app.storage.reply_parts import ReplyParts
+
+
+async def _sleep_until(moment: float) -> None:
+    await asyncio.sleep(max(0.0, moment - time.monotonic()))
+
+
+class Replies:
+    """All replies of this process; they share Slack's budgets.
+
+    `name_of` gives the name of a user id; `allowed_link_hosts` are always live. `now`
+    and `sleep_until` are one monotonic clock in seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        outbound: Outbound,
+        parts: ReplyParts,
+        data_messages: DataMessages,
+        name_of: Callable[[str, str], Awaitable[str]],
+        first_paint: str = FirstPaint.SNAPPY,
+        allowed_link_hosts: frozenset[str] = frozenset(),
+        now: Callable[[], float] = time.monotonic,
+        sleep_until: Callable[[float], Awaitable[None]] = _sleep_until,
+    ) -> None:
+        self._scheduler = EditScheduler(now=now, sleep_until=sleep_until)
+        self._allowed_link_hosts = allowed_link_hosts
+        self._desk = Desk(
+            outbound=outbound,
+            parts=parts,
+            data_messages=data_messages,
+            scheduler=self._scheduler,
+            name_of=name_of,
+            now=now,
+            first_paint=FirstPaint(first_paint),
+        )
+
+    async def open(self, turn: Turn, *, holds_lease: Callable[[], bool]) -> EditedReply:
+        """Give the first sign of an answer, or go on in what the turn shows already.
+
+        Nothing is sent to Slack once `holds_lease` is false. Raises
+        DatabaseUnavailable.
+        """
+        links = link_policy(turn, self._allowed_link_hosts)
+        reply = EditedReply(self._desk, turn, links, holds_lease)
+        await reply.open()
+        return reply
+
+    async def close(self) -> None:
+        """Send nothing more; calls under way are waited for."""
+        await self._scheduler.close()
+
+
+def link_policy(turn: Turn, allowed_hosts: frozenset[str]) -> LinkPolicy:
+    """What may be a live link in the answer to `turn`.
+
+    Addresses that members of the workspace wrote are trusted. Files, outsiders, and
+    what was said before the bot came are not.
+    """
+    members = [each for each in turn.messages if not _is_outsider(each, turn)]
+    trusted = frozenset[str]().union(*(links_in(each.text) for each in members))
+    began_before = turn.is_first_turn and turn.thread.thread_ts not in {
+        each.ts for each in turn.messages
+    }
+    return LinkPolicy(
+        trusted=trusted,
+        allowed_hosts=allowed_hosts,
+        read_untrusted=(
+            began_before
+            or len(members) < len(turn.messages)
+            or any(each.files for each in turn.messages)
+        ),
+    )
+
+
+def _is_outsider(message: TurnMessage, turn: Turn) -> bool:
+    return message.author_team_id not in (None, turn.lease.team_id)

@@ -1,0 +1,115 @@
+"""The status beside the bot's name: the first sign of an answer, and its heartbeat."""
+
+import logging
+from collections.abc import Callable
+
+from app.domain import Turn
+from app.errors import RateLimited, SlackError, SlackUnavailable
+from app.slack.replies.desk import Desk
+from app.slack.replies.message import Message, Method, Priority
+from app.slack.replies.standing import Standing
+
+log = logging.getLogger(__name__)
+
+# Slack: a status goes after 2 minutes unless it is set again.
+_AGAIN_AFTER = 90.0
+
+# What is refused for the whole workspace; any other refusal is about one thread.
+_EVERYWHERE = frozenset(
+    {
+        "access_denied",
+        "feature_not_enabled",
+        "method_deprecated",
+        "missing_scope",
+        "no_permission",
+        "not_allowed_token_type",
+        "not_supported",
+        "team_access_not_granted",
+        "unknown_method",
+    }
+)
+
+
+class Sign:
+    """Sets the status of one turn, keeps it alive, and takes it away at the end.
+
+    A workspace that cannot have it is not asked again. After any refusal `on_refused`
+    is called: something else must be the first sign.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        turn: Turn,
+        standing: Standing,
+        holds_lease: Callable[[], bool],
+        on_refused: Callable[[], None],
+    ) -> None:
+        self._desk = desk
+        self._turn = turn
+        self._standing = standing
+        self._holds_lease = holds_lease
+        self._on_refused = on_refused
+        self._shown = ""
+        team_id = turn.lease.team_id
+        self._message = Message(
+            team_id, turn.thread.channel_id, self._send, Method.STATUS
+        )
+        if team_id in desk.status_refused:
+            self._message.close()
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether people of this workspace see no status."""
+        return self._turn.lease.team_id in self._desk.status_refused
+
+    def show(self) -> None:
+        """Set the status as soon as possible: nothing is there yet."""
+        self._desk.scheduler.mark_dirty(self._message, Priority.DATA)
+
+    def refresh(self) -> None:
+        """Set it if it says something new."""
+        if self._standing.sign != self._shown:
+            self._desk.scheduler.mark_dirty(self._message, Priority.STATUS)
+
+    def posted(self) -> None:
+        """Slack takes the status away when we post: set it again."""
+        self._shown = ""
+        self.refresh()
+
+    async def clear(self) -> None:
+        """Take it away; Slack leaves it there when we only edit."""
+        if self._shown or self._message.in_flight:
+            self._desk.scheduler.mark_dirty(self._message, Priority.FINAL)
+            await self._message.settled()
+
+    def close(self) -> None:
+        """Set nothing more."""
+        self._desk.scheduler.close_message(self._message)
+
+    async def _send(self) -> bool:
+        words = self._standing.sign
+        try:
+            await self._desk.outbound.set_status(
+                self._turn.thread, words, may_send=self._holds_lease
+            )
+        except (SlackUnavailable, RateLimited):
+            # Left alone, a status goes by itself.
+            if not words:
+                return True
+            raise
+        except SlackError as error:
+            log.info("no status", extra={"code": error.code})
+            if error.code in _EVERYWHERE:
+                self._desk.status_refused.add(self._turn.lease.team_id)
+            self.close()
+            self._on_refused()
+            return True
+        self._shown = words
+        if words:
+            self._desk.scheduler.mark_dirty(
+                self._message,
+                Priority.STATUS,
+                not_before=self._desk.now() + _AGAIN_AFTER,
+            )
+        return True

@@ -1,0 +1,291 @@
+"""Which Slack messages a reply consists of, and what stands in each; nothing is sent.
+
+A text part covers a range of the raw text. It ends where it is full, or where a data
+message comes; the last one is open. The order of the parts is that of the posts, so a
+part that is above already stays there.
+"""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from app.domain import PartKind, ReplyPart, StoredDataMessage
+from app.slack.blocks import Payload
+from app.slack.cards import MAX_CARDS, is_quiet
+from app.slack.cutting import next_cut, opening_at
+from app.slack.replies.draft import Draft
+
+# Slack: 12,000 in a markdown block; this leaves room for the rest of the message.
+FULL = 8_000
+# No sign grows to more than this when it is made safe.
+_GROWTH = 5
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Part:
+    """One Slack message of the reply.
+
+    `is_above` says that its post has begun; `is_in_doubt` that nobody knows whether it
+    has arrived; `shown` is what Slack has for certain.
+    """
+
+    post_key: str = field(default_factory=lambda: secrets.token_hex(12))
+    part_no: int | None = None
+    ts: str | None = None
+    is_saved: bool = False
+    is_above: bool = False
+    is_in_doubt: bool = False
+    is_surplus: bool = False
+    shown: Payload | None = None
+    data: list[StoredDataMessage] = field(default_factory=list)
+    saved_seqs: set[int] = field(default_factory=set)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class TextPart(Part):
+    """A range of the raw text; its `data` are mere notes below it.
+
+    `end` is None while it is open. `opening` is what must be written again before it,
+    None when that must be found out first. `size` counts what was last sent.
+    """
+
+    start: int = 0
+    end: int | None = None
+    opening: str | None = ""
+    paint_at: float = float("inf")
+    is_plain: bool = False
+    size: int = 0
+    sealed_as: tuple[int, int] | None = None
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class DataPart(Part):
+    """Some data messages, in order."""
+
+
+class Story:
+    """The parts of one reply in order, and the text that they share."""
+
+    def __init__(self, size: Callable[[str], int]) -> None:
+        self.draft = Draft()
+        self.parts: list[TextPart | DataPart] = []
+        self.surplus: list[TextPart] = []
+        self._size = size
+        self._changed_from = 0
+        self._next_number = 0
+
+    def number(self, part: Part) -> int:
+        """The number of `part` in the order of the posts."""
+        if part.part_no is None:
+            part.part_no = self._next_number
+            self._next_number += 1
+        return part.part_no
+
+    def append(self, delta: str) -> list[TextPart]:
+        """Add text; returns the parts that look different now."""
+        part = self.open_text()
+        did_show_old = self.draft.shows_old
+        self.draft.append(delta)
+        if did_show_old and not self.draft.shows_old:
+            return self._recut()
+        return [part]
+
+    def replace(self, text: str) -> list[TextPart]:
+        """Replace the message begun last; returns the parts that look different now."""
+        self.open_text()
+        self._changed_from = self.draft.replace(text)
+        return [] if self.draft.shows_old else self._recut()
+
+    def show_newest(self) -> list[TextPart]:
+        """Keep no old text in view; returns the parts that look different now."""
+        did_show_old = self.draft.shows_old
+        self.draft.show_newest()
+        return self._recut() if did_show_old else []
+
+    def pass_done(self) -> list[TextPart]:
+        """Show the newest text, short as it may be; returns what looks different."""
+        was_held, self.draft.is_held = self.draft.is_held, False
+        changed = self.show_newest()
+        return self.texts if was_held else changed
+
+    def take_up(self, rows: list[ReplyPart], data: list[StoredDataMessage]) -> None:
+        """Go on in the messages that a former owner of the turn has begun."""
+        for row in rows:
+            part = _taken_up(
+                row, [each for each in data if each.part_no == row.part_no]
+            )
+            self.parts.append(part)
+            self._next_number = row.part_no + 1
+        texts = self.texts
+        for part, following in pairwise(texts):
+            part.end = following.start if part.end is None else part.end
+        self.draft.is_held = any(part.is_above for part in texts)
+
+    @property
+    def texts(self) -> list[TextPart]:
+        """The text parts in order."""
+        return [part for part in self.parts if isinstance(part, TextPart)]
+
+    @property
+    def with_line(self) -> TextPart | None:
+        """The part that shows the status: the newest above, else the first to come."""
+        texts = self.texts
+        above = [part for part in texts if part.ts is not None]
+        return above[-1] if above else next(iter(texts), None)
+
+    @property
+    def next_to_post(self) -> TextPart | DataPart | None:
+        """The first part that has no message yet; those after it must wait for it."""
+        return next((part for part in self.parts if part.ts is None), None)
+
+    def open_text(self) -> TextPart:
+        """The part in which the next text goes; a new one where there is none."""
+        texts = self.texts
+        if texts and texts[-1].end is None:
+            return texts[-1]
+        # What a former owner of the turn has sealed covers its range already.
+        covered = (texts[-1].end or 0) if texts else 0
+        return self._begin_text(len(self.parts), max(len(self.draft), covered))
+
+    def source(self, part: TextPart) -> str:
+        """The Markdown of `part`, with what its beginning reopens."""
+        text = self.draft.visible
+        if part.opening is None and len(text) > part.start:
+            part.opening = opening_at(text, part.start)
+        return (part.opening or "") + self.raw(part)
+
+    def raw(self, part: TextPart) -> str:
+        """The range of the raw text that `part` shows."""
+        return self.draft.visible[part.start : part.end]
+
+    def has_text(self, part: TextPart) -> bool:
+        """Whether there is anything to read in `part`."""
+        return bool(self.raw(part).strip())
+
+    def attach(self, message: StoredDataMessage) -> Part:
+        """Find the place of a data message; returns the part that shows it."""
+        texts = self.texts
+        opened = texts[-1] if texts and texts[-1].end is None else None
+        if is_quiet(message.message) and (quiet := self._quiet_place(opened)):
+            quiet.data.append(message)
+            return quiet
+        if opened and self.has_text(opened):
+            self.roll_over(opened)
+            self._seal_open(len(self.draft))
+            opened = None
+        joined = self._joinable()
+        if joined is None:
+            joined = DataPart()
+            is_below = opened is not None and not opened.is_above
+            self.parts.insert(len(self.parts) - is_below, joined)
+        joined.data.append(message)
+        return joined
+
+    def roll_over(self, part: TextPart) -> None:
+        """Cut what does not fit into `part`, and into those after it."""
+        while True:
+            source = self.source(part)
+            if len(source) * _GROWTH <= FULL and "|" not in source:
+                return
+            opening = part.opening or ""
+            cut = next_cut(self.raw(part), opening, FULL, self._size)
+            if cut is None or not self.raw(part)[cut.at :].strip():
+                return
+            following = self._begin_text(
+                self.parts.index(part) + 1, part.start + cut.at
+            )
+            following.end, following.opening = part.end, cut.opening
+            part.end = following.start
+            part = following
+
+    def roll_over_all(self) -> None:
+        """Cut whatever does not fit anywhere."""
+        for part in self.texts:
+            self.roll_over(part)
+
+    def _recut(self) -> list[TextPart]:
+        """Cut anew what has changed; what was after a data message stays there."""
+        changed = [
+            part
+            for part in self.texts
+            if part.end is None or part.end > self._changed_from
+        ]
+        barrier = max(
+            (i for i, part in enumerate(self.parts) if isinstance(part, DataPart)),
+            default=-1,
+        )
+        tail = [part for part in changed if self.parts.index(part) > barrier]
+        for part in tail[1:]:
+            self._discard(part)
+        if tail:
+            tail[0].end = None
+        return [part for part in changed if part not in tail[1:]]
+
+    def tidy(self) -> None:
+        """At the end: cut all, drop parts without text but the one with the line."""
+        for part in self.texts:
+            if part.start > len(self.draft) and part is not self.texts[0]:
+                self._discard(part)
+        self.roll_over_all()
+        self.newest_text()
+        texts = self.texts
+        for part in texts[:-1]:
+            if not self.has_text(part) and not part.data:
+                self._discard(part)
+
+    def give_up(self) -> None:
+        """Nothing is to be said after all: what is above already is one too many."""
+        for part in self.texts:
+            self._discard(part)
+
+    def newest_text(self) -> TextPart:
+        """The newest text part, a new one where there is none at all."""
+        texts = self.texts
+        return texts[-1] if texts else self.open_text()
+
+    def _begin_text(self, index: int, start: int) -> TextPart:
+        part = self.surplus.pop(0) if self.surplus else TextPart()
+        part.start, part.end, part.opening = start, None, ""
+        self.parts.insert(index, part)
+        return part
+
+    def _seal_open(self, end: int) -> None:
+        for part in self.texts:
+            if part.end is None:
+                part.end = end
+
+    def _discard(self, part: TextPart) -> None:
+        self.parts.remove(part)
+        if part.is_above:
+            self.surplus.append(part)
+
+    def _joinable(self) -> DataPart | None:
+        for part in reversed(self.parts):
+            if isinstance(part, DataPart):
+                return part if len(part.data) < MAX_CARDS else None
+            if part.end is not None or self.has_text(part):
+                return None
+        return None
+
+    def _quiet_place(self, opened: TextPart | None) -> Part | None:
+        place: Part | None = None
+        if opened is None or not self.has_text(opened):
+            place = self._joinable()
+        place = place or self.newest_text()
+        return place if len(place.data) < MAX_CARDS else None
+
+
+def _taken_up(row: ReplyPart, data: list[StoredDataMessage]) -> TextPart | DataPart:
+    part = TextPart() if row.kind is PartKind.TEXT else DataPart()
+    part.post_key, part.part_no, part.ts = row.post_key, row.part_no, row.ts
+    part.is_above = True
+    part.is_saved, part.is_in_doubt = row.ts is not None, row.ts is None
+    part.data = data
+    part.saved_seqs = {each.seq for each in data}
+    if isinstance(part, TextPart):
+        part.start = row.start
+        part.end = row.end if row.sealed else None
+        part.opening = None if row.start else ""
+        part.sealed_as = (row.start, row.end or 0) if row.sealed else None
+    return part

@@ -1,0 +1,200 @@
+"""A Slack that fits into a dictionary, at the seam where replies leave us."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from app.domain import Lease, ReplyPart, SlackThread, StoredDataMessage
+from app.errors import LeaseLost, MessageGone, SlackError
+from app.slack.blocks import Payload
+from app.slack.gate import check
+from app.slack.outbound import Outbound
+from app.storage.data_messages import DataMessages
+from app.storage.reply_parts import ReplyParts
+from tests.fakes_clock import Clock
+
+
+@dataclass
+class Call:
+    method: str
+    at: float
+    ts: str = ""
+    payload: Payload | None = None
+
+
+@dataclass
+class Fault:
+    """What the next call of a method meets; `is_taken` when Slack acted all the same."""
+
+    method: str
+    error: Exception
+    is_taken: bool = False
+
+
+@dataclass
+class SlackInMemory(Outbound):
+    """Keeps what was sent; a reader sees `messages` in the order of their posts."""
+
+    clock: Clock
+    latency: float = 0.1
+    messages: dict[str, Payload] = field(default_factory=dict)
+    calls: list[Call] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    status: str = ""
+    statuses: list[str] = field(default_factory=list)
+
+    async def post(
+        self, thread: SlackThread, payload: Payload, *, may_send: Callable[[], bool]
+    ) -> str:
+        check(payload)
+        ts = f"{len(self.calls) + 1}.0"
+        fault = await self._meet("chat.postMessage", may_send, ts, payload)
+        if fault is None or fault.is_taken:
+            self.messages[ts] = payload
+            self.status = ""
+        _raise(fault)
+        return ts
+
+    async def update(
+        self,
+        thread: SlackThread,
+        ts: str,
+        payload: Payload,
+        *,
+        may_send: Callable[[], bool],
+    ) -> None:
+        check(payload)
+        fault = await self._meet("chat.update", may_send, ts, payload)
+        if ts not in self.messages:
+            raise MessageGone("message_not_found", "chat.update")
+        if fault is None or fault.is_taken:
+            self.messages[ts] = payload
+        _raise(fault)
+
+    async def delete(
+        self,
+        thread: SlackThread,
+        ts: str,
+        *,
+        may_send: Callable[[], bool] = lambda: True,
+    ) -> None:
+        fault = await self._meet("chat.delete", may_send, ts)
+        _raise(fault)
+        del self.messages[ts]
+
+    async def set_status(
+        self,
+        thread: SlackThread,
+        status: str,
+        *,
+        may_send: Callable[[], bool] = lambda: True,
+    ) -> None:
+        fault = await self._meet("assistant.threads.setStatus", may_send)
+        _raise(fault)
+        self.status = status
+        self.statuses.append(status)
+
+    async def find(self, thread: SlackThread, post_key: str) -> str | None:
+        fault = await self._meet("conversations.replies", lambda: True)
+        _raise(fault)
+        for ts, payload in self.messages.items():
+            if (payload.metadata or {})["event_payload"]["key"] == post_key:
+                return ts
+        return None
+
+    def fail(self, method: str, error: SlackError, *, is_taken: bool = False) -> None:
+        self.faults.append(Fault(method, error, is_taken))
+
+    def of(self, method: str) -> list[Call]:
+        return [call for call in self.calls if call.method == method]
+
+    async def _meet(
+        self,
+        method: str,
+        may_send: Callable[[], bool],
+        ts: str = "",
+        payload: Payload | None = None,
+    ) -> Fault | None:
+        if not may_send():
+            raise LeaseLost
+        self.calls.append(Call(method, self.clock.now(), ts, payload))
+        await asyncio.sleep(self.latency)
+        fault = next((each for each in self.faults if each.method == method), None)
+        if fault:
+            self.faults.remove(fault)
+        return fault
+
+
+def _raise(fault: Fault | None) -> None:
+    if fault:
+        raise fault.error
+
+
+@dataclass
+class PartsInMemory(ReplyParts):
+    turns: dict[int, dict[int, ReplyPart]] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> dict[int, ReplyPart]:
+        """The parts of the only turn, or of the first."""
+        return next(iter(self.turns.values()), {})
+
+    async def parts(self, lease: Lease) -> list[ReplyPart]:
+        rows = self.turns.get(lease.turn_id, {})
+        return [rows[number] for number in sorted(rows)]
+
+    async def intend(self, lease: Lease, part: ReplyPart) -> None:
+        rows = self.turns.setdefault(lease.turn_id, {})
+        rows.setdefault(part.part_no, part)
+
+    async def posted(self, lease: Lease, part_no: int, ts: str) -> None:
+        self._change(lease, part_no, ts=ts)
+
+    async def seal(self, lease: Lease, part_no: int, start: int, end: int) -> None:
+        self._change(lease, part_no, start=start, end=end, sealed=True)
+
+    async def forget(self, lease: Lease, part_no: int) -> None:
+        self.turns[lease.turn_id].pop(part_no)
+
+    def _change(self, lease: Lease, part_no: int, **changes: Any) -> None:
+        rows = self.turns[lease.turn_id]
+        rows[part_no] = replace(rows[part_no], **changes)
+
+
+@dataclass
+class DataInMemory(DataMessages):
+    stored: list[StoredDataMessage] = field(default_factory=list)
+    part_of: dict[int, int] = field(default_factory=dict)
+
+    async def of_turn(self, lease: Lease) -> list[StoredDataMessage]:
+        return [
+            StoredDataMessage(
+                seq=each.seq, message=each.message, part_no=self.part_of.get(each.seq)
+            )
+            for each in self.stored
+        ]
+
+    async def shown(self, lease: Lease, seqs: Sequence[int], part_no: int) -> None:
+        self.part_of.update(dict.fromkeys(seqs, part_no))
+
+
+def read(payload: Payload) -> str:
+    """All that a person reads in a message, one line for each block."""
+    lines = [_words(block) for block in payload.blocks]
+    for attachment in payload.attachments or ():
+        lines += [f"▌ {_words(block)}" for block in attachment["blocks"]]
+    return "\n".join(lines)
+
+
+def _words(block: Any) -> str:
+    match block["type"]:
+        case "markdown":
+            return str(block["text"])
+        case "context":
+            return f"— {block['elements'][0]['text']}"
+        case "actions":
+            return f"[{block['elements'][0]['text']['text']}]"
+        case _:
+            fields = [each["text"] for each in block.get("fields", ())]
+            return " | ".join(fields) or str(block["text"]["text"])
