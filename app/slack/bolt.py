@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.middleware.async_middleware import AsyncMiddleware
 from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
@@ -41,7 +42,7 @@ def build_bolt(client: AsyncWebClient, bot: Bot, intake: Intake) -> AsyncApp:
         attaching_conversation_kwargs_enabled=False,
     )
     bolt.error(_leave_unacknowledged)
-    bolt.use(_only_for(bot))
+    bolt.use(_OnlyFor(bot.team_id))
     messages.listen(bolt, bot, intake)
     actions.listen(bolt, bot, intake)
     catch_all.listen(bolt)
@@ -82,20 +83,23 @@ def _authorize_as(
     return authorize
 
 
-def _only_for(
-    bot: Bot,
-) -> Callable[[Payload, Callable[[], Awaitable[None]]], Awaitable[BoltResponse | None]]:
-    async def only_our_team(
-        body: Payload,
-        next_: Callable[[], Awaitable[None]],
-    ) -> BoltResponse | None:
-        if installed_team(body) != bot.team_id:
-            telemetry.count("slack.other_team")
-            return BoltResponse(status=200)
-        await next_()
-        return None
+class _OnlyFor(AsyncMiddleware):
+    """Acknowledges what is meant for another workspace, and stores nothing of it."""
 
-    return only_our_team
+    def __init__(self, team_id: str) -> None:
+        self._team_id = team_id
+
+    async def async_process(
+        self,
+        *,
+        req: AsyncBoltRequest,
+        resp: BoltResponse,
+        next: Callable[[], Awaitable[BoltResponse]],  # noqa: A002 - Bolt's word
+    ) -> BoltResponse | None:
+        if installed_team(req.body) == self._team_id:
+            return await next()
+        telemetry.count("slack.other_team")
+        return BoltResponse(status=200)
 
 
 async def _leave_unacknowledged(error: Exception) -> BoltResponse:

@@ -62,6 +62,16 @@ async def test_a_message_that_starts_nothing_wakes_nobody(parts: Parts) -> None:
     assert parts.told.woken == []
 
 
+async def test_a_message_behind_a_running_answer_is_counted_there(
+    parts: Parts,
+) -> None:
+    parts.inbox.outcome = outcome(running_conversation_id=7)
+    await parts.intake.message(mention())
+
+    assert parts.told.counted == [7]
+    assert parts.told.woken == []
+
+
 async def test_the_word_stop_ends_the_turn_that_runs_here(parts: Parts) -> None:
     stop = StopRequest(turn_id=7, stopped_by=ANA)
     parts.inbox.outcome = outcome(stop=stop)
