@@ -12,7 +12,13 @@ from app.sandbox.faults import Faults
 from app.sandbox.feed import Feed
 from app.sandbox.journal import Journal
 from app.sandbox.limits import Limiter
-from app.sandbox.mentions import images, links, live_tokens, notifications
+from app.sandbox.mentions import (
+    followers_by,
+    images,
+    links,
+    live_tokens,
+    notifications,
+)
 from app.sandbox.records import Ephemeral, Fetch, Json, Message, Notification, clickable
 from app.sandbox.shapes import message_json
 from app.sandbox.socket import SocketHub
@@ -65,6 +71,7 @@ class Core:
     seen: Seen = field(default_factory=Seen)
     # A person may click what their screen still shows although it is gone by now.
     buttons: dict[tuple[str, str], dict[str, Json]] = field(default_factory=dict)
+    _threads: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     _unfolding: set[asyncio.TimerHandle] = field(default_factory=set)
 
     def happened(self, change: Change) -> None:
@@ -162,18 +169,29 @@ class Core:
         if is_ours and self.statuses.clear(channel.channel_id, place):
             self._publish_status(channel.channel_id, place, "")
         self._remember_buttons(message)
-        thread = []
-        if message.is_reply:
-            replies = workspace.replies(channel.channel_id, place)[:-1]
-            root = workspace.message(channel.channel_id, place)
-            thread = [root, *replies] if root else replies
-        humans = frozenset(
+        humans = [
             person.user_id for person in workspace.people.values() if not person.is_bot
-        )
-        for told in notifications(message, channel, thread, humans):
+        ]
+        followers = self._followers(message)
+        for told in notifications(message, channel, followers, humans):
             self.seen.told.append(told)
             self._publish_notification(told, message.thread_ts)
         self._look_at_links(message, known=())
+
+    def _followers(self, message: Message) -> set[str]:
+        """Return who took part before the message, which counts from now on."""
+        place, root_ts = message.channel_id, message.thread_ts or message.ts
+        followers = self._threads.get((place, root_ts))
+        if followers is None:
+            root = self.workspace.message(place, root_ts)
+            thread = [
+                *([root] if root else []),
+                *self.workspace.replies(place, root_ts),
+            ]
+            earlier = [one for one in thread if one.ts != message.ts]
+            followers = {who for one in earlier for who in followers_by(one)}
+        self._threads[place, root_ts] = followers | followers_by(message)
+        return followers
 
     def _publish_notification(self, told: Notification, thread_ts: str | None) -> None:
         self.feed.publish(

@@ -1,7 +1,7 @@
 """What in a message would reach out: pings, and links that Slack would fetch."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from app.sandbox.records import Channel, ChannelKind, Json, Message, Notification
@@ -91,18 +91,17 @@ def _images(parts: Sequence[object]) -> Iterator[str]:
 def notifications(
     message: Message,
     channel: Channel,
-    thread: Sequence[Message],
-    humans: frozenset[str],
+    followers: Collection[str],
+    humans: Collection[str],
 ) -> list[Notification]:
     """Return whom Slack tells about a new message, and why.
 
-    `thread` holds the root and the replies before the message, `humans` everybody who
-    can be told; an edited message is told to nobody, so do not ask.
+    `followers` take part in the message's thread, `humans` are all who can be told; an
+    edited message is told to nobody, so do not ask.
     """
     pings = _pings(message)
-    followers = {follower for earlier in thread for follower in _follows(earlier)}
     told = []
-    for user_id in sorted((channel.members & humans) - {message.user_id}):
+    for user_id in sorted(channel.members.intersection(humans) - {message.user_id}):
         why = _why(user_id, pings, channel, followers)
         if why is not None:
             told.append(
@@ -117,8 +116,13 @@ def notifications(
     return told
 
 
+def followers_by(message: Message) -> frozenset[str]:
+    """Return who takes part in a thread because of a message in it."""
+    return frozenset({message.user_id}) | _pings(message).users
+
+
 def _why(
-    user_id: str, pings: _Pings, channel: Channel, followers: set[str]
+    user_id: str, pings: _Pings, channel: Channel, followers: Collection[str]
 ) -> str | None:
     if user_id in pings.users:
         return "mention"
@@ -129,10 +133,6 @@ def _why(
     if channel.kind in (ChannelKind.IM, ChannelKind.MPIM):
         return "dm"
     return "thread" if user_id in followers else None
-
-
-def _follows(message: Message) -> frozenset[str]:
-    return frozenset({message.user_id}) | _pings(message).users
 
 
 def _pings(message: Message) -> _Pings:

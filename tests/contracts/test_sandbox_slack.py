@@ -124,6 +124,7 @@ async def test_a_token_counts_in_a_form_but_not_in_json_or_in_the_address(
         async with session.post(url, **sent) as response:  # type: ignore[arg-type]  # three ways to send
             answers.append((await response.json()).get("error"))
     assert answers == [None, "not_authed", "not_authed"]
+    assert sandbox.bot_token not in repr(sandbox.calls())
 
 
 async def test_methods_that_read_do_not_see_json(

@@ -212,3 +212,17 @@ async def test_an_edit_notifies_nobody_but_its_live_tokens_are_noted(
     await slack.chat_update(channel=GENERAL, ts=post["ts"], text="<!channel>")
     assert sandbox.notifications() == []
     assert [live.token for live in sandbox.live_tokens()] == ["<!channel>"]
+
+
+async def test_a_reply_tells_those_who_take_part_in_its_thread(
+    sandbox: Sandbox, slack: AsyncWebClient
+) -> None:
+    ts = await sandbox.say("ana", "#general", "hello")
+    await sandbox.say("ben", "#general", "ask @chloe", thread_ts=ts)
+    assert [one.why for one in sandbox.notifications("chloe")] == ["mention"]
+    assert [one.why for one in sandbox.notifications("ana")] == ["thread"]
+    await slack.chat_postMessage(channel=GENERAL, text="hi", thread_ts=ts)
+    for person in ("ana", "ben", "chloe"):
+        assert sandbox.notifications(person)[-1].text == "hi"
+    await slack.chat_postMessage(channel=GENERAL, text="elsewhere")
+    assert sandbox.notifications()[-1].text == "hi"

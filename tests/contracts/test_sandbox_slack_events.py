@@ -223,6 +223,19 @@ async def test_what_people_type_is_escaped_and_its_names_come_alive(
     )
 
 
+async def test_a_reaction_is_told_once_however_often_it_is_given(
+    sandbox: Sandbox, listener: Listener
+) -> None:
+    ts = await sandbox.say("ana", "#general", "hello")
+    await sandbox.react("ben", "#general", ts, "eyes")
+    await sandbox.react("ben", "#general", ts, "eyes")
+    await sandbox.say("ana", "#general", "bye")
+    await sandbox.until(lambda: len(sandbox.deliveries()) == 3)
+    (reaction,) = listener.events("reaction_added")
+    assert reaction["item"] == {"type": "message", "channel": GENERAL, "ts": ts}
+    assert reaction["item_user"] == sandbox.people["ana"].user_id
+
+
 async def test_the_home_tab_and_slacks_own_stop_are_events(
     sandbox: Sandbox, listener: Listener
 ) -> None:

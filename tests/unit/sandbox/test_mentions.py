@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from app.sandbox.mentions import images, links, live_tokens, notifications
+from app.sandbox.mentions import followers_by, images, links, live_tokens, notifications
 from app.sandbox.records import Channel, ChannelKind, Json, Message
 
 Say = Callable[[str], Message]
@@ -38,7 +38,8 @@ def message(
 def told(
     said: Message, *thread: Message, where: Channel | None = None
 ) -> dict[str, str]:
-    found = notifications(said, where or channel(), thread, HUMANS)
+    followers = {who for earlier in thread for who in followers_by(earlier)}
+    found = notifications(said, where or channel(), followers, HUMANS)
     return {one.user_id: one.why for one in found}
 
 
