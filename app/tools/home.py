@@ -11,8 +11,6 @@ from app.tools.tool import Tool, ToolContext, shown, tool
 LOWEST = 5.0
 HIGHEST = 35.0
 
-_ALLOWED = f"must be a plain number of °C from {LOWEST:g} to {HIGHEST:g}"
-
 
 def _room(text: str) -> str:
     room = room_named(text)
@@ -22,12 +20,10 @@ def _room(text: str) -> str:
 
 
 def _temperature(value: object) -> float:
-    # A bool is an int to Python; NaN, which JSON as read here knows, is in no range.
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(_ALLOWED)  # noqa: TRY004 - pydantic reads these
-    if not LOWEST <= value <= HIGHEST:
-        raise ValueError(_ALLOWED)
-    return float(value)
+    # JSON as read here knows NaN, which is in no range, and a bool is 0 or 1.
+    if isinstance(value, int | float) and LOWEST <= value <= HIGHEST:
+        return float(value)
+    raise ValueError(f"must be a plain number of °C from {LOWEST:g} to {HIGHEST:g}")
 
 
 Room = Annotated[

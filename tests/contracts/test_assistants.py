@@ -184,7 +184,7 @@ async def test_the_answer_goes_on_after_the_outputs(backend: Backend):
     assert heard.run.run_id == run.run_id
     assert heard.run.usage
     assert run.usage
-    assert heard.run.usage.input_tokens > run.usage.input_tokens
+    assert heard.run.usage.output_tokens > run.usage.output_tokens
 
 
 async def test_a_takeover_goes_on_with_what_was_committed(backend: Backend):

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from typing import Literal
 
 import pytest
 
@@ -17,7 +18,7 @@ from app.domain import (
     ToolOutput,
     Turn,
 )
-from app.errors import LeaseLost
+from app.errors import DatabaseUnavailable, LeaseLost
 from app.storage.database import Database
 from app.storage.rooms import Rooms
 from app.storage.tool_calls import ToolLedger
@@ -215,6 +216,23 @@ async def test_a_stored_write_that_fails_leaves_nothing(home: Home):
     assert await home.run(calling("breakIt")) == ["Error: breakIt failed."]
     assert await home.rooms.temperature(TEAM, "kitchen") == 22
     assert await home.states() == [CallState.DONE]
+
+
+@pytest.mark.parametrize("effect", ["read", "write"])
+async def test_a_database_that_is_away_is_no_fault_of_the_tool(
+    home: Home, effect: Literal["read", "write"]
+):
+    @tool(effect=effect, label="asking")
+    async def ask(context: ToolContext) -> str:
+        """Ask the database."""
+        raise DatabaseUnavailable("away")
+
+    home.equip(ask)
+
+    with pytest.raises(DatabaseUnavailable):
+        await home.run(calling("ask"))
+
+    assert await home.outputs_in_history() == []
 
 
 async def test_what_broke_is_logged_without_its_words(
