@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -26,7 +27,6 @@ from app.domain import (
 from app.errors import (
     CredentialsRefused,
     LeaseLost,
-    MessageGone,
     PayloadRefused,
     PlaceClosed,
     RateLimited,
@@ -69,8 +69,8 @@ def a_turn(text: str = "set the kitchen to 23", turn_id: int = 7) -> Turn:
     )
 
 
-def a_run(status: RunStatus, **more: Any) -> Run:
-    return Run(run_id="run_1", status=status, **more)
+def a_run(status: RunStatus, retry_in: RetryNotice | None = None) -> Run:
+    return Run(run_id="run_1", status=status, retry_in=retry_in)
 
 
 def a_change(seq: int, room: str = "kitchen", new: float = 23) -> StoredDataMessage:
@@ -234,9 +234,7 @@ def test_the_status_is_set_again_before_slack_drops_it() -> None:
         reply = await house.open()
         await asyncio.sleep(300)
         times = [call.at for call in house.slack.of("assistant.threads.setStatus")]
-        gaps = [
-            later - earlier for earlier, later in zip(times, times[1:], strict=False)
-        ]
+        gaps = [later - earlier for earlier, later in pairwise(times)]
         assert max(gaps) < 120
         assert len(times) < 10
         await reply.finish(DONE)
@@ -290,9 +288,11 @@ def test_cards_without_text_between_them_share_one_message() -> None:
         await type_in(reply, "Both are set.")
         await reply.finish(DONE)
         assert house.seen == [
-            "2 temperatures changed\n"
-            "▌ Kitchen  22 → *23 °C*  asked by Ana\n"
-            "▌ Bedroom  22 → *19 °C*  asked by Ana",
+            (
+                "2 temperatures changed\n"
+                "▌ Kitchen  22 → *23 °C*  asked by Ana\n"
+                "▌ Bedroom  22 → *19 °C*  asked by Ana"
+            ),
             "Both are set.\n— completed · 9 s",
         ]
         first, second = next(iter(house.slack.messages.values())).attachments or ()
@@ -430,13 +430,13 @@ def test_each_message_has_one_table_at_most() -> None:
 def test_a_long_message_is_edited_every_three_seconds_at_most() -> None:
     async def story(house: House) -> None:
         reply = await house.open()
-        await type_in(reply, "Some words. " * 600, pace=0.1, size=30)
+        await type_in(reply, "Some words. " * 660, pace=0.1, size=30)
         long = [
             call.at
             for call in house.slack.of("chat.update")
             if call.payload and len(read(call.payload)) > 4_200
         ]
-        gaps = [later - earlier for earlier, later in zip(long, long[1:], strict=False)]
+        gaps = [later - earlier for earlier, later in pairwise(long)]
         assert len(gaps) > 2
         assert min(gaps) >= 3
         await reply.finish(DONE)

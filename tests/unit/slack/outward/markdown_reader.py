@@ -8,7 +8,7 @@ from markdown_it.token import Token
 _PARSER = MarkdownIt("commonmark", {"html": True}).enable("table")
 _TOKEN = re.compile(r"<[!@#a-zA-Z/]")
 _BARE = re.compile(r"(?:[a-z][a-z0-9+.\-]*://|www\.)\S+", re.IGNORECASE)
-_END = ".,;:!?'\"*_~)]}>|»”’…"
+_END = ".,;:!?'\"*_~)]}>|"
 
 
 def live(markdown: str) -> list[str]:

@@ -1,7 +1,7 @@
 """A Slack that fits into a dictionary, at the seam where replies leave us."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,13 +19,14 @@ from tests.fakes_clock import Clock
 class Call:
     method: str
     at: float
+    thread: SlackThread
     ts: str = ""
     payload: Payload | None = None
 
 
 @dataclass
 class Fault:
-    """What the next call of a method meets; `is_taken` when Slack acted all the same."""
+    """What the next call of a method meets; `is_taken` if Slack acted all the same."""
 
     method: str
     error: Exception
@@ -49,7 +50,7 @@ class SlackInMemory(Outbound):
     ) -> str:
         check(payload)
         ts = f"{len(self.calls) + 1}.0"
-        fault = await self._meet("chat.postMessage", may_send, ts, payload)
+        fault = await self._meet("chat.postMessage", thread, may_send, ts, payload)
         if fault is None or fault.is_taken:
             self.messages[ts] = payload
             self.status = ""
@@ -65,7 +66,7 @@ class SlackInMemory(Outbound):
         may_send: Callable[[], bool],
     ) -> None:
         check(payload)
-        fault = await self._meet("chat.update", may_send, ts, payload)
+        fault = await self._meet("chat.update", thread, may_send, ts, payload)
         if ts not in self.messages:
             raise MessageGone("message_not_found", "chat.update")
         if fault is None or fault.is_taken:
@@ -79,7 +80,7 @@ class SlackInMemory(Outbound):
         *,
         may_send: Callable[[], bool] = lambda: True,
     ) -> None:
-        fault = await self._meet("chat.delete", may_send, ts)
+        fault = await self._meet("chat.delete", thread, may_send, ts)
         _raise(fault)
         del self.messages[ts]
 
@@ -90,13 +91,13 @@ class SlackInMemory(Outbound):
         *,
         may_send: Callable[[], bool] = lambda: True,
     ) -> None:
-        fault = await self._meet("assistant.threads.setStatus", may_send)
+        fault = await self._meet("assistant.threads.setStatus", thread, may_send)
         _raise(fault)
         self.status = status
         self.statuses.append(status)
 
     async def find(self, thread: SlackThread, post_key: str) -> str | None:
-        fault = await self._meet("conversations.replies", lambda: True)
+        fault = await self._meet("conversations.replies", thread, lambda: True)
         _raise(fault)
         for ts, payload in self.messages.items():
             if (payload.metadata or {})["event_payload"]["key"] == post_key:
@@ -112,13 +113,14 @@ class SlackInMemory(Outbound):
     async def _meet(
         self,
         method: str,
+        thread: SlackThread,
         may_send: Callable[[], bool],
         ts: str = "",
         payload: Payload | None = None,
     ) -> Fault | None:
         if not may_send():
             raise LeaseLost
-        self.calls.append(Call(method, self.clock.now(), ts, payload))
+        self.calls.append(Call(method, self.clock.now(), thread, ts, payload))
         await asyncio.sleep(self.latency)
         fault = next((each for each in self.faults if each.method == method), None)
         if fault:
@@ -157,9 +159,9 @@ class PartsInMemory(ReplyParts):
     async def forget(self, lease: Lease, part_no: int) -> None:
         self.turns[lease.turn_id].pop(part_no)
 
-    def _change(self, lease: Lease, part_no: int, **changes: Any) -> None:
+    def _change(self, lease: Lease, part_no: int, **changes: object) -> None:
         rows = self.turns[lease.turn_id]
-        rows[part_no] = replace(rows[part_no], **changes)
+        rows[part_no] = replace(rows[part_no], **changes)  # type: ignore[arg-type]
 
 
 @dataclass
@@ -167,7 +169,7 @@ class DataInMemory(DataMessages):
     stored: list[StoredDataMessage] = field(default_factory=list)
     part_of: dict[int, int] = field(default_factory=dict)
 
-    async def of_turn(self, lease: Lease) -> list[StoredDataMessage]:
+    async def of_turn(self, lease: Lease) -> list[StoredDataMessage]:  # noqa: ARG002 - one turn is all there is
         return [
             StoredDataMessage(
                 seq=each.seq, message=each.message, part_no=self.part_of.get(each.seq)
@@ -175,7 +177,12 @@ class DataInMemory(DataMessages):
             for each in self.stored
         ]
 
-    async def shown(self, lease: Lease, seqs: Sequence[int], part_no: int) -> None:
+    async def shown(
+        self,
+        lease: Lease,  # noqa: ARG002 - one turn is all there is
+        seqs: Sequence[int],
+        part_no: int,
+    ) -> None:
         self.part_of.update(dict.fromkeys(seqs, part_no))
 
 
@@ -187,7 +194,7 @@ def read(payload: Payload) -> str:
     return "\n".join(lines)
 
 
-def _words(block: Any) -> str:
+def _words(block: Mapping[str, Any]) -> str:
     match block["type"]:
         case "markdown":
             return str(block["text"])
