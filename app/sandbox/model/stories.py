@@ -35,7 +35,7 @@ _VISITS = (
         "Ben had left the door open again, so that the draught could come and go as it "
         "pleased, and it pleased."
     ),
-    "Chloe had drawn a small sun on the wall, just above the radiator, in case.",
+    "Chloé had drawn a small sun on the wall, just above the radiator, in case.",
     "The radiator clicked twice, which in the language of radiators means patience.",
     "Outside it had begun to snow, slowly, as if somebody were still deciding.",
     "“Warmer,” said one half of the room. “Cooler,” said the other. They had to share.",

@@ -41,7 +41,11 @@ function person({ id, name, real_name: realName }) {
 
 const ORDER = ["channel", "group", "mpim", "im"];
 
-function place({ id, name, kind, members, is_member_bot: hasBot, is_archived: isArchived }, people, bot) {
+function place(
+  { id, name, kind, members, is_member_bot: hasBot, is_archived: isArchived },
+  people,
+  bot,
+) {
   const others = people.filter((one) => members.includes(one.id));
   const isTalk = kind === "mpim" || kind === "im";
   const names = [...others.map((one) => one.real_name || one.name), hasBot ? bot.name : null];

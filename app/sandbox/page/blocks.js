@@ -30,7 +30,11 @@ function all(blocks, names) {
     const kind = BLOCKS[block?.type] ? block.type : "unknown";
     counts[kind] = (counts[kind] ?? 0) + 1;
     const draw = BLOCKS[kind] ?? unknown;
-    return h("div", { class: `block ${kind}`, "data-key": `${kind}-${counts[kind]}` }, draw(block, names));
+    return h(
+      "div",
+      { class: `block ${kind}`, "data-key": `${kind}-${counts[kind]}` },
+      draw(block, names),
+    );
   });
 }
 
@@ -43,7 +47,11 @@ const BLOCKS = {
   section: (block, names) => [
     block.text ? h("div", { class: "section-text" }, textObject(block.text, names)) : null,
     block.fields
-      ? h("div", { class: "fields" }, block.fields.map((field) => h("div", {}, textObject(field, names))))
+      ? h(
+          "div",
+          { class: "fields" },
+          block.fields.map((field) => h("div", {}, textObject(field, names))),
+        )
       : null,
     block.accessory ? element(block.accessory, block, names) : null,
   ],
@@ -51,7 +59,8 @@ const BLOCKS = {
   divider: () => h("hr"),
   context: (block, names) => (block.elements ?? []).map((part) => element(part, block, names)),
   actions: (block, names) => (block.elements ?? []).map((part) => element(part, block, names)),
-  context_actions: (block, names) => (block.elements ?? []).map((part) => element(part, block, names)),
+  context_actions: (block, names) =>
+    (block.elements ?? []).map((part) => element(part, block, names)),
   image: (block) => picture(block),
   rich_text: (block, names) => (block.elements ?? []).map((part) => rich(part, names)),
   table: (block, names) => grid(block, names),
@@ -100,15 +109,40 @@ function button(part, block, names) {
 // Pictures stay where they are: the page asks no other server for anything.
 function picture(part) {
   const url = String(part.image_url ?? part.slack_file?.url ?? "");
-  return h("span", { class: "picture" }, icon("picture"), " ", link(url, String(part.alt_text ?? part.title?.text ?? url)));
+  return h(
+    "span",
+    { class: "picture" },
+    icon("picture"),
+    " ",
+    link(url, String(part.alt_text ?? part.title?.text ?? url)),
+  );
 }
 
 function grid(block, names) {
-  const cell = (part) => (part?.type === "rich_text" ? BLOCKS.rich_text(part, names) : String(part?.text ?? ""));
+  const cell = (part) =>
+    part?.type === "rich_text" ? BLOCKS.rich_text(part, names) : String(part?.text ?? "");
   const [head, ...rest] = block.rows ?? [];
-  const row = (cells, tag) => h("tr", {}, (cells ?? []).map((part) => h(tag, {}, cell(part))));
-  const content = h("table", {}, h("thead", {}, row(head, "th")), h("tbody", {}, rest.map((cells) => row(cells, "td"))));
-  return h("div", { class: "table", tabindex: "0", role: "region", "aria-label": "Table" }, content);
+  const row = (cells, tag) =>
+    h(
+      "tr",
+      {},
+      (cells ?? []).map((part) => h(tag, {}, cell(part))),
+    );
+  const content = h(
+    "table",
+    {},
+    h("thead", {}, row(head, "th")),
+    h(
+      "tbody",
+      {},
+      rest.map((cells) => row(cells, "td")),
+    ),
+  );
+  return h(
+    "div",
+    { class: "table", tabindex: "0", role: "region", "aria-label": "Table" },
+    content,
+  );
 }
 
 function rich(part, names) {
@@ -174,7 +208,14 @@ function barColour(colour) {
 function legacy(attachment, names) {
   const words = (text) => (text ? mrkdwn(String(text), names) : null);
   const title = attachment.title
-    ? h("div", { class: "title" }, link(attachment.title_link ?? attachment.from_url ?? "", unescaped(String(attachment.title))))
+    ? h(
+        "div",
+        { class: "title" },
+        link(
+          attachment.title_link ?? attachment.from_url ?? "",
+          unescaped(String(attachment.title)),
+        ),
+      )
     : null;
   const fields = (attachment.fields ?? []).map((field) =>
     h("div", {}, h("strong", {}, String(field.title ?? "")), h("br"), words(field.value)),

@@ -100,7 +100,9 @@ export class Composer {
 
   // The people whose name goes on from the @ before the caret.
   found() {
-    const match = /(?:^|[\s(])@([\w.-]*)$/.exec(this.field.value.slice(0, this.field.selectionStart));
+    const match = /(?:^|[\s(])@([\w.-]*)$/.exec(
+      this.field.value.slice(0, this.field.selectionStart),
+    );
     if (!match) return [];
     const start = match[1].toLowerCase();
     const people = [this.state.bot, ...this.state.humans].filter(Boolean);
@@ -110,7 +112,8 @@ export class Composer {
   }
 
   offer(people) {
-    const isSame = people.map((person) => person.id).join() === this.offered.map((person) => person.id).join();
+    const isSame =
+      people.map((person) => person.id).join() === this.offered.map((person) => person.id).join();
     this.offered = people;
     this.menu.hidden = !people.length;
     this.field.setAttribute("aria-expanded", String(people.length > 0));
@@ -121,12 +124,21 @@ export class Composer {
 
   option(person, index) {
     const props = { role: "option", id: `${this.menu.id}-${index}`, "data-index": index };
-    return h("li", props, avatar(person, { small: true }), h("strong", {}, person.name), " ", `@${person.handle}`);
+    return h(
+      "li",
+      props,
+      avatar(person, { small: true }),
+      h("strong", {}, person.name),
+      " ",
+      `@${person.handle}`,
+    );
   }
 
   point(index) {
     this.picked = index;
-    [...this.menu.children].forEach((option, at) => option.setAttribute("aria-selected", String(at === index)));
+    [...this.menu.children].forEach((option, at) =>
+      option.setAttribute("aria-selected", String(at === index)),
+    );
     const active = this.menu.children[index];
     if (active) this.field.setAttribute("aria-activedescendant", active.id);
     else this.field.removeAttribute("aria-activedescendant");

@@ -35,7 +35,8 @@ export class Feed {
       deleted: ({ channel, ts }) => this.gone(channel, ts),
       ephemeral: ({ for: user, message: raw }) => this.arrived(whisper(raw, user)),
       status: ({ channel, thread_ts: thread, status }) => this.status(channel, thread, status),
-      notification: (told) => state.notify({ ...told, user: told.for, thread: told.thread_ts ?? null }),
+      notification: (told) =>
+        state.notify({ ...told, user: told.for, thread: told.thread_ts ?? null }),
       workspace: () => this.soonAgain(),
       call: ({ call }) => this.call(call),
       delivery: ({ delivery }) => this.delivery(delivery),
@@ -116,7 +117,10 @@ export class Feed {
     const mark = `${channel}/${thread}`;
     clearTimeout(this.timers.get(mark));
     if (text) {
-      this.timers.set(mark, setTimeout(() => this.state.setStatus(channel, thread, ""), STATUS_LIFE));
+      this.timers.set(
+        mark,
+        setTimeout(() => this.state.setStatus(channel, thread, ""), STATUS_LIFE),
+      );
     }
     this.state.setStatus(channel, thread, text);
   }

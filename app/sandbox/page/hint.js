@@ -25,10 +25,21 @@ export function hint(place, state, say) {
       ? `This is your own talk with ${name}. Every message starts a thread.`
       : `Mention @${handle} and it answers in a thread. In the thread you go on without a mention, until somebody else joins.`;
   const buttons = SENTENCES.map((sentence) =>
-    h("button", { type: "button", class: "try", on: { click: () => say(mention + sentence) } }, mention, sentence),
+    h(
+      "button",
+      { type: "button", class: "try", on: { click: () => say(mention + sentence) } },
+      mention,
+      sentence,
+    ),
   );
   return [
-    h("h3", {}, place.kind === "im" ? `Talk with ${name}` : `Welcome to ${place.kind === "mpim" ? "this group" : `#${place.name}`}`),
+    h(
+      "h3",
+      {},
+      place.kind === "im"
+        ? `Talk with ${name}`
+        : `Welcome to ${place.kind === "mpim" ? "this group" : `#${place.name}`}`,
+    ),
     h("p", {}, about),
     h("div", { class: "tries", role: "group", "aria-label": "Sentences to try" }, buttons),
   ];

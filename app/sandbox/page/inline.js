@@ -15,11 +15,7 @@ export function isSafe(url) {
 
 export function link(url, ...label) {
   if (!isSafe(url)) return h("span", {}, ...label);
-  return h(
-    "a",
-    { href: url, target: "_blank", rel: "noopener noreferrer", title: url },
-    ...label,
-  );
+  return h("a", { href: url, target: "_blank", rel: "noopener noreferrer", title: url }, ...label);
 }
 
 // A token as Slack writes it between < and >; null when it is none.

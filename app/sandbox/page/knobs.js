@@ -3,7 +3,14 @@
 import { get, loadWorkspace, post } from "./api.js";
 import { h } from "./dom.js";
 
-const SHOWN_FIRST = ["chat.update", "chat.postMessage", "chat.postMessage:channel", "assistant.threads.setStatus", "chat.postEphemeral", "chat.delete"];
+const SHOWN_FIRST = [
+  "chat.update",
+  "chat.postMessage",
+  "chat.postMessage:channel",
+  "assistant.threads.setStatus",
+  "chat.postEphemeral",
+  "chat.delete",
+];
 const CALL_FAULTS = {
   error: "answer with an error code",
   status: "answer with a status",
@@ -12,8 +19,16 @@ const CALL_FAULTS = {
   drop_after: "take it, lose the answer",
 };
 const PRESETS = [
-  ["Slack is busy: 429 on the next 3 edits", "fault", { target: "chat.update", kind: "status", count: 3, value: [429, 5] }],
-  ["The next post is taken, its answer lost", "fault", { target: "chat.postMessage", kind: "drop_after" }],
+  [
+    "Slack is busy: 429 on the next 3 edits",
+    "fault",
+    { target: "chat.update", kind: "status", count: 3, value: [429, 5] },
+  ],
+  [
+    "The next post is taken, its answer lost",
+    "fault",
+    { target: "chat.postMessage", kind: "drop_after" },
+  ],
   ["The next message is delivered twice", "fault", { target: "event:message", kind: "duplicate" }],
   ["Replace the sockets", "refresh", {}],
   ["Cut the model's next stream", "model", { fault: { kind: "cut", value: 40 } }],
@@ -40,11 +55,30 @@ export class Knobs {
 
   async limits(box) {
     const { limits } = await loadWorkspace();
-    const names = Object.keys(limits).sort((one, other) => rank(one) - rank(other) || one.localeCompare(other));
-    const all = h("label", { class: "switch" }, h("input", { type: "checkbox", checked: names.some((name) => limits[name].enabled), on: { change: (event) => this.setLimit({ method: "*", enabled: event.target.checked }, box) } }), " Slack's rate limits apply");
+    const names = Object.keys(limits).sort(
+      (one, other) => rank(one) - rank(other) || one.localeCompare(other),
+    );
+    const all = h(
+      "label",
+      { class: "switch" },
+      h("input", {
+        type: "checkbox",
+        checked: names.some((name) => limits[name].enabled),
+        on: {
+          change: (event) => this.setLimit({ method: "*", enabled: event.target.checked }, box),
+        },
+      }),
+      " Slack's rate limits apply",
+    );
     const isFirst = (name) => SHOWN_FIRST.includes(name) || this.state.budget.has(name);
-    const rows = (wanted) => names.filter(wanted).map((name) => this.limit(name, limits[name], box));
-    const others = h("details", {}, h("summary", {}, "All other methods"), rule(rows((name) => !isFirst(name))));
+    const rows = (wanted) =>
+      names.filter(wanted).map((name) => this.limit(name, limits[name], box));
+    const others = h(
+      "details",
+      {},
+      h("summary", {}, "All other methods"),
+      rule(rows((name) => !isFirst(name))),
+    );
     const wasOpen = box.querySelector("details")?.open ?? false;
     others.open = wasOpen;
     box.replaceChildren(all, rule(rows(isFirst)), others);
@@ -53,16 +87,41 @@ export class Knobs {
   limit(name, rule, box) {
     const set = (field) => (event) => {
       const value = Number(event.target.value);
-      const change = { method: name, per_minute: rule.per_minute, burst: rule.burst, shape: rule.shape, enabled: rule.enabled, [field]: value };
+      const change = {
+        method: name,
+        per_minute: rule.per_minute,
+        burst: rule.burst,
+        shape: rule.shape,
+        enabled: rule.enabled,
+        [field]: value,
+      };
       if (value > 0) this.setLimit(change, box);
     };
-    const number = (field, label) => h("input", { type: "number", min: "1", step: "1", value: rule[field], "aria-label": `${name}: ${label}`, on: { change: set(field) } });
+    const number = (field, label) =>
+      h("input", {
+        type: "number",
+        min: "1",
+        step: "1",
+        value: rule[field],
+        "aria-label": `${name}: ${label}`,
+        on: { change: set(field) },
+      });
     const isOff = !rule.enabled;
-    return h("tr", { class: isOff ? "off" : null }, h("td", { class: "method" }, breakable(name)), h("td", { class: "number", "data-left": name }, isOff ? "off" : Math.floor(rule.left ?? 0)), h("td", {}, number("per_minute", "calls a minute")), h("td", {}, number("burst", "calls at once")));
+    return h(
+      "tr",
+      { class: isOff ? "off" : null },
+      h("td", { class: "method" }, breakable(name)),
+      h("td", { class: "number", "data-left": name }, isOff ? "off" : Math.floor(rule.left ?? 0)),
+      h("td", {}, number("per_minute", "calls a minute")),
+      h("td", {}, number("burst", "calls at once")),
+    );
   }
 
   async setLimit(change, box) {
-    await this.tried(post("limit", change)).then(() => this.limits(box), () => {});
+    await this.tried(post("limit", change)).then(
+      () => this.limits(box),
+      () => {},
+    );
   }
 
   refreshBars(body) {
@@ -75,7 +134,15 @@ export class Knobs {
   async faults(box) {
     const model = await get("model");
     const presets = PRESETS.map(([label, path, body]) =>
-      h("button", { type: "button", class: "slack-button plain", on: { click: (event) => this.run(event.target, path, body) } }, label),
+      h(
+        "button",
+        {
+          type: "button",
+          class: "slack-button plain",
+          on: { click: (event) => this.run(event.target, path, body) },
+        },
+        label,
+      ),
     );
     box.replaceChildren(
       h("h3", {}, "Let something go wrong"),
@@ -89,23 +156,39 @@ export class Knobs {
   }
 
   async run(button, path, body) {
-    await this.tried(post(path, body)).then(() => done(button), () => {});
+    await this.tried(post(path, body)).then(
+      () => done(button),
+      () => {},
+    );
   }
 
   callFault() {
-    const methods = [...new Set([...SHOWN_FIRST.filter((name) => !name.includes(":")), ...this.state.calls.map((call) => call.method)])];
+    const methods = [
+      ...new Set([
+        ...SHOWN_FIRST.filter((name) => !name.includes(":")),
+        ...this.state.calls.map((call) => call.method),
+      ]),
+    ];
     const fields = [
       select("target", "Call", Object.fromEntries(methods.map((name) => [name, name]))),
       select("kind", "Fault", CALL_FAULTS),
       input("value", "Value", "text", ""),
       input("count", "Times", "number", "1"),
     ];
-    return this.form("A call to Slack", "fault", fields, (given) => ({ ...given, value: valueOf(given.value), count: Number(given.count) }));
+    return this.form("A call to Slack", "fault", fields, (given) => ({
+      ...given,
+      value: valueOf(given.value),
+      count: Number(given.count),
+    }));
   }
 
   modelFault(kinds) {
     const fields = [
-      select("kind", "Fault", Object.fromEntries(kinds.map((kind) => [kind, kind.replaceAll("_", " ")]))),
+      select(
+        "kind",
+        "Fault",
+        Object.fromEntries(kinds.map((kind) => [kind, kind.replaceAll("_", " ")])),
+      ),
       input("value", "Value", "text", ""),
       input("count", "Times", "number", "1"),
     ];
@@ -135,7 +218,9 @@ export class Knobs {
 }
 
 function rule(rows) {
-  const heads = ["Method", "Left", "A minute", "At once"].map((head) => h("th", { scope: "col" }, head));
+  const heads = ["Method", "Left", "A minute", "At once"].map((head) =>
+    h("th", { scope: "col" }, head),
+  );
   return h("table", {}, h("thead", {}, h("tr", {}, heads)), h("tbody", {}, rows));
 }
 

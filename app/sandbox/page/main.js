@@ -85,7 +85,11 @@ const acts = {
   react: (message, button) => react(message, button.dataset.name),
   click: (message, button) => click(message, button),
   delete: async (message) => {
-    const words = { title: "Delete this message?", text: "It will be gone for everybody.", yes: "Delete" };
+    const words = {
+      title: "Delete this message?",
+      text: "It will be gone for everybody.",
+      yes: "Delete",
+    };
     if (await confirmed(words)) await post("delete", at(message));
   },
 };
@@ -99,7 +103,12 @@ function react(message, name) {
 async function click(message, button) {
   if (button.dataset.confirm) {
     const asked = JSON.parse(button.dataset.confirm);
-    const words = { title: asked.title?.text, text: asked.text?.text, yes: asked.confirm?.text, no: asked.deny?.text };
+    const words = {
+      title: asked.title?.text,
+      text: asked.text?.text,
+      yes: asked.confirm?.text,
+      no: asked.deny?.text,
+    };
     if (!(await confirmed(words))) return;
   }
   if (button.dataset.url) window.open(button.dataset.url, "_blank", "noopener,noreferrer");
@@ -109,14 +118,17 @@ async function click(message, button) {
 }
 
 function editLast(name) {
-  const mine = shownIn(name).findLast((message) => message.user === state.me && !message.isTombstone);
+  const mine = shownIn(name).findLast(
+    (message) => message.user === state.me && !message.isTombstone,
+  );
   if (mine) panes[name].edit(mine);
 }
 
 // Where people are; the address tells it, so that Back works and a link leads there.
 
 function become(userId) {
-  goTo({ me: userId });
+  const own = state.placesOf(userId).find((place) => place.kind === "im");
+  goTo(here().kind === "im" ? { me: userId, channel: own?.id, thread: null } : { me: userId });
 }
 
 function go(channelId) {
@@ -136,7 +148,10 @@ function goTo(change, { focus = false } = {}) {
 let wantsFocus = false;
 
 function arrive() {
-  const [handle, channel, thread = null] = location.hash.slice(2).split("/").map(decodeURIComponent);
+  const [handle, channel, thread = null] = location.hash
+    .slice(2)
+    .split("/")
+    .map(decodeURIComponent);
   const me = state.humans.find((person) => person.handle === handle) ?? state.humans[0];
   if (me) state.go({ me: me.id, channel, thread });
 }
@@ -160,7 +175,9 @@ function drawHeads() {
   $("channel-about").textContent = isIm ? "" : `${people} members`;
   $("team").textContent = state.team.name;
   $("invite").hidden = isIm || place.kind === "mpim" || !place.name;
-  $("invite").textContent = place.hasBot ? `Remove ${state.bot?.name}` : `Invite ${state.bot?.name}`;
+  $("invite").textContent = place.hasBot
+    ? `Remove ${state.bot?.name}`
+    : `Invite ${state.bot?.name}`;
   $("thread-about").textContent = titled(place);
   composers.channel.open(`${state.me}/${state.channel}`, {
     label: `Message ${titled(place)}`,
@@ -214,13 +231,17 @@ function focusPane(isThread) {
 function messageChanged({ message, isNew, isFirst }) {
   if (message.channel !== state.channel) return;
   const isInThread = message.ts === state.thread || message.thread === state.thread;
-  const shown = [message.isReply ? null : panes.channel, state.thread && isInThread ? panes.thread : null];
+  const shown = [
+    message.isReply ? null : panes.channel,
+    state.thread && isInThread ? panes.thread : null,
+  ];
   for (const pane of shown) {
     if (isFirst) pane?.rearrange();
     else pane?.touch(message.key);
   }
   if (isNew && message.user !== state.me && shown.some(Boolean)) {
-    $("spoken").textContent = `${state.names.person(message.user) ?? message.author}: ${plain(message.text, 200)}`;
+    $("spoken").textContent =
+      `${state.names.person(message.user) ?? message.author}: ${plain(message.text, 200)}`;
   }
 }
 
@@ -236,7 +257,8 @@ function plain(text, length) {
 // A moment's patience: the place that it tells of may be opening already.
 function notified(told) {
   setTimeout(() => {
-    if (told.user === state.me && !state.isLooking(told.user, told.channel, told.thread)) tell(told);
+    if (told.user === state.me && !state.isLooking(told.user, told.channel, told.thread))
+      tell(told);
   }, PATIENCE);
 }
 
@@ -285,7 +307,8 @@ $("channel").addEventListener("click", () => {
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape" || event.defaultPrevented || $("dialog").open) return;
   if (document.body.classList.contains("menu-open")) $("menu").click();
-  else if (state.thread && !event.target.closest("textarea")) goTo({ thread: null }, { focus: true });
+  else if (state.thread && !event.target.closest("textarea"))
+    goTo({ thread: null }, { focus: true });
 });
 
 inspector.start();

@@ -100,7 +100,11 @@ function item(lines, at, match, names, depth) {
   const body = tight(blocks(inner, names, depth + 1));
   if (!task) return [h("li", {}, body), end];
   const isDone = task[1] !== " ";
-  const box = h("span", { class: "task", "aria-label": isDone ? "done" : "to do" }, isDone ? "☑" : "☐");
+  const box = h(
+    "span",
+    { class: "task", "aria-label": isDone ? "done" : "to do" },
+    isDone ? "☑" : "☐",
+  );
   return [h("li", { class: "task-item" }, box, " ", body), end];
 }
 
@@ -124,31 +128,51 @@ function table(lines, at, names) {
     return cell.endsWith(":") ? "right" : null;
   });
   const row = (line, tag) =>
-    h("tr", {}, cells(line).slice(0, aligned.length).map((cell, index) =>
-      h(tag, { class: aligned[index] }, inline(cell, names, 0)),
-    ));
+    h(
+      "tr",
+      {},
+      cells(line)
+        .slice(0, aligned.length)
+        .map((cell, index) => h(tag, { class: aligned[index] }, inline(cell, names, 0))),
+    );
   let end = at + 2;
   while (end < lines.length && ROW.test(lines[end]) && lines[end].trim()) end += 1;
   const rows = lines.slice(at + 2, end).map((line) => row(line, "td"));
   const head = h("thead", {}, row(lines[at], "th"));
   const content = h("table", {}, head, h("tbody", {}, rows));
-  return [h("div", { class: "table", tabindex: "0", role: "region", "aria-label": "Table" }, content), end];
+  return [
+    h("div", { class: "table", tabindex: "0", role: "region", "aria-label": "Table" }, content),
+    end,
+  ];
 }
 
 function paragraph(lines, at, names) {
   let end = at + 1;
   const begins = (line) =>
-    !line.trim() || FENCE.test(line) || HEADING.test(line) || QUOTE.test(line) ||
-    ITEM.test(line) || RULE.test(line);
+    !line.trim() ||
+    FENCE.test(line) ||
+    HEADING.test(line) ||
+    QUOTE.test(line) ||
+    ITEM.test(line) ||
+    RULE.test(line);
   while (end < lines.length && !begins(lines[end])) {
     if (ROW.test(lines[end]) && isDelimiters(lines[end], lines[end + 1] ?? "")) break;
     end += 1;
   }
-  const text = lines.slice(at, end).map((line) => line.trim()).join("\n");
+  const text = lines
+    .slice(at, end)
+    .map((line) => line.trim())
+    .join("\n");
   return [h("p", {}, inline(text, names, 0)), end];
 }
 
-const STYLES = [["**", "strong"], ["__", "strong"], ["~~", "s"], ["*", "em"], ["_", "em"]];
+const STYLES = [
+  ["**", "strong"],
+  ["__", "strong"],
+  ["~~", "s"],
+  ["*", "em"],
+  ["_", "em"],
+];
 
 // `failed` remembers marks that have no partner further on, so that a text full of
 // open marks is read in one go.
@@ -174,8 +198,11 @@ function inline(text, names, depth) {
 
 function piece(text, at, names, depth, failed) {
   const found =
-    escape(text, at) ?? code(text, at, failed) ?? slackToken(text, at, names) ??
-    labelled(text, at, names, depth, failed) ?? styled(text, at, names, depth, failed) ??
+    escape(text, at) ??
+    code(text, at, failed) ??
+    slackToken(text, at, names) ??
+    labelled(text, at, names, depth, failed) ??
+    styled(text, at, names, depth, failed) ??
     address(text, at);
   if (found) return found;
   if (text[at] === "\n") return [h("br"), at + 1];

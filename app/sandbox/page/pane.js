@@ -208,7 +208,9 @@ export class Pane {
     if (!focused || focused.dataset.key === this.current) return;
     const before = this.current;
     this.current = focused.dataset.key;
-    this.list.querySelector(`[data-key="${CSS.escape(before ?? "")}"]`)?.setAttribute("tabindex", "-1");
+    this.list
+      .querySelector(`[data-key="${CSS.escape(before ?? "")}"]`)
+      ?.setAttribute("tabindex", "-1");
     focused.setAttribute("tabindex", "0");
   }
 
@@ -246,10 +248,18 @@ function dayOf(ts) {
 
 function separator(text, key) {
   const look = key === "new" ? "separator new" : "separator";
-  return h("li", { class: look, "data-key": key, role: "separator", "aria-label": text }, h("span", {}, text));
+  return h(
+    "li",
+    { class: look, "data-key": key, role: "separator", "aria-label": text },
+    h("span", {}, text),
+  );
 }
 
 function more(hidden) {
   const text = `Show earlier messages (${hidden} more)`;
-  return h("li", { class: "more", "data-key": "more" }, h("button", { type: "button", class: "slack-button plain", "data-more": true }, text));
+  return h(
+    "li",
+    { class: "more", "data-key": "more" },
+    h("button", { type: "button", class: "slack-button plain", "data-more": true }, text),
+  );
 }

@@ -4,7 +4,16 @@ import { content } from "./blocks.js";
 import { h } from "./dom.js";
 import { icon } from "./icons.js";
 
-const REACTIONS = { thumbsup: "👍", "+1": "👍", eyes: "👀", tada: "🎉", heart: "❤️", white_check_mark: "✅", joy: "😂", rocket: "🚀" };
+const REACTIONS = {
+  thumbsup: "👍",
+  "+1": "👍",
+  eyes: "👀",
+  tada: "🎉",
+  heart: "❤️",
+  white_check_mark: "✅",
+  joy: "😂",
+  rocket: "🚀",
+};
 const COLOURS = 8;
 
 export function rowId(pane, message) {
@@ -14,8 +23,12 @@ export function rowId(pane, message) {
 export function avatar(person, { small = false } = {}) {
   const name = person?.name ?? "?";
   const look = person?.isBot ? "bot" : `colour-${hash(person?.id ?? name) % COLOURS}`;
-  const letter = person?.isBot ? "✳" : [...name][0]?.toUpperCase() ?? "?";
-  return h("span", { class: `avatar ${look}${small ? " small" : ""}`, "aria-hidden": "true" }, letter);
+  const letter = person?.isBot ? "✳" : ([...name][0]?.toUpperCase() ?? "?");
+  return h(
+    "span",
+    { class: `avatar ${look}${small ? " small" : ""}`, "aria-hidden": "true" },
+    letter,
+  );
 }
 
 function hash(text) {
@@ -46,7 +59,11 @@ export function row(message, { pane, state, isCompact, isEditing, isCurrent }) {
     "aria-label": `${person.name}, ${clock(message.ts)}`,
   };
   const when = new Date(Number(message.ts) * 1000);
-  const time = h("time", { datetime: when.toISOString(), title: when.toLocaleString() }, clock(message.ts));
+  const time = h(
+    "time",
+    { datetime: when.toISOString(), title: when.toLocaleString() },
+    clock(message.ts),
+  );
   return h(
     "li",
     props,
@@ -54,7 +71,9 @@ export function row(message, { pane, state, isCompact, isEditing, isCurrent }) {
     h(
       "div",
       { class: "main" },
-      message.whisperTo ? h("p", { class: "only-you", "data-key": "only" }, icon("eye"), " Only visible to you") : null,
+      message.whisperTo
+        ? h("p", { class: "only-you", "data-key": "only" }, icon("eye"), " Only visible to you")
+        : null,
       isCompact ? null : header(person, time),
       isEditing ? editor(message, state) : body(message, state),
       reactions(message, state),
@@ -76,7 +95,12 @@ function header(person, time) {
 
 function body(message, state) {
   const edited = message.isEdited ? h("span", { class: "edited" }, " (edited)") : null;
-  return h("div", { class: "content", "data-key": "content" }, content(message, state.names), edited);
+  return h(
+    "div",
+    { class: "content", "data-key": "content" },
+    content(message, state.names),
+    edited,
+  );
 }
 
 function editor(message, state) {
@@ -87,7 +111,11 @@ function editor(message, state) {
     h(
       "div",
       { class: "edit-buttons" },
-      h("button", { type: "button", class: "slack-button plain", "data-do": "cancel-edit" }, "Cancel"),
+      h(
+        "button",
+        { type: "button", class: "slack-button plain", "data-do": "cancel-edit" },
+        "Cancel",
+      ),
       h("button", { type: "submit", class: "slack-button primary" }, "Save"),
     ),
   );
@@ -116,25 +144,55 @@ function threadLink(message, state) {
   const status = state.status(message.channel, message.ts);
   if (!message.replies && !status) return null;
   const number = message.replies === 1 ? "1 reply" : `${message.replies} replies`;
-  const users = [...new Set(state.inThread(message.channel, message.ts).slice(1).map((reply) => reply.user))];
+  const users = [
+    ...new Set(
+      state
+        .inThread(message.channel, message.ts)
+        .slice(1)
+        .map((reply) => reply.user),
+    ),
+  ];
   const faces = users.slice(0, 4).map((id) => avatar(state.people.get(id), { small: true }));
-  const last = message.latest ? h("span", { class: "last" }, `last ${clock(message.latest)}`) : null;
-  const what = message.replies
-    ? [h("span", { class: "number" }, number), last]
+  const last = message.latest
+    ? h("span", { class: "last" }, `last ${clock(message.latest)}`)
     : null;
-  const doing = status ? h("span", { class: "doing" }, `${state.bot?.name ?? "The app"} ${status}`) : null;
-  const props = { type: "button", class: "thread-link", "data-do": "thread", "data-key": "thread-link" };
+  const what = message.replies ? [h("span", { class: "number" }, number), last] : null;
+  const doing = status
+    ? h("span", { class: "doing" }, `${state.bot?.name ?? "The app"} ${status}`)
+    : null;
+  const props = {
+    type: "button",
+    class: "thread-link",
+    "data-do": "thread",
+    "data-key": "thread-link",
+  };
   return h("button", props, h("span", { class: "faces" }, faces), what, doing);
 }
 
 function tools(message, state, pane) {
   if (message.whisperTo || message.isTombstone) return null;
   const tool = (what, label, sign, extra = {}) =>
-    h("button", { type: "button", class: "tool", "data-do": what, title: label, "aria-label": label, ...extra }, sign);
+    h(
+      "button",
+      {
+        type: "button",
+        class: "tool",
+        "data-do": what,
+        title: label,
+        "aria-label": label,
+        ...extra,
+      },
+      sign,
+    );
   const isMine = message.user === state.me;
   return h(
     "div",
-    { class: "tools", "data-key": "tools", role: "toolbar", "aria-label": "What to do with this message" },
+    {
+      class: "tools",
+      "data-key": "tools",
+      role: "toolbar",
+      "aria-label": "What to do with this message",
+    },
     tool("react", "React with thumbs up", icon("thumb"), { "data-name": "thumbsup" }),
     pane === "channel" ? tool("thread", "Reply in thread", icon("thread")) : null,
     isMine ? tool("edit", "Edit message", icon("edit")) : null,

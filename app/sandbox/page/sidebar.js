@@ -20,8 +20,22 @@ export class Sidebar {
   }
 
   draw() {
-    patchChildren(this.people, h("div", {}, this.state.humans.map((person) => this.person(person))));
-    patchChildren(this.places, h("div", {}, HEADINGS.map((heading) => this.section(...heading))));
+    patchChildren(
+      this.people,
+      h(
+        "div",
+        {},
+        this.state.humans.map((person) => this.person(person)),
+      ),
+    );
+    patchChildren(
+      this.places,
+      h(
+        "div",
+        {},
+        HEADINGS.map((heading) => this.section(...heading)),
+      ),
+    );
   }
 
   person(person) {
@@ -38,17 +52,30 @@ export class Sidebar {
       "data-person": person.id,
       "data-key": person.id,
     };
-    return h("button", props, avatar(person, { small: true }), h("span", {}, person.name), badge(told));
+    return h(
+      "button",
+      props,
+      avatar(person, { small: true }),
+      h("span", {}, person.name),
+      badge(told),
+    );
   }
 
   section(title, belongs) {
-    const places = this.state.placesOf(this.state.me).filter(belongs).sort((one, other) => one.order - other.order);
+    const places = this.state
+      .placesOf(this.state.me)
+      .filter(belongs)
+      .sort((one, other) => one.order - other.order);
     if (!places.length) return null;
     return h(
       "section",
       { "data-key": title, "aria-label": title },
       h("h2", {}, title),
-      h("ul", {}, places.map((place) => h("li", { "data-key": place.id }, this.place(place)))),
+      h(
+        "ul",
+        {},
+        places.map((place) => h("li", { "data-key": place.id }, this.place(place))),
+      ),
     );
   }
 
@@ -67,7 +94,9 @@ export class Sidebar {
       "data-place": place.id,
     };
     const bot = place.kind === "im" ? this.state.bot : null;
-    const sign = bot ? avatar(bot, { small: true }) : h("span", { class: "sign", "aria-hidden": "true" }, signOf(place));
+    const sign = bot
+      ? avatar(bot, { small: true })
+      : h("span", { class: "sign", "aria-hidden": "true" }, signOf(place));
     return h("button", props, sign, h("span", { class: "name" }, place.name), badge(unread.told));
   }
 
@@ -89,7 +118,9 @@ export function signOf(place) {
 }
 
 function badge(number) {
-  return number ? h("span", { class: "count", "data-key": "count", "aria-hidden": "true" }, number) : null;
+  return number
+    ? h("span", { class: "count", "data-key": "count", "aria-hidden": "true" }, number)
+    : null;
 }
 
 // The arrow keys walk through a list of which the tab key sees only one button.

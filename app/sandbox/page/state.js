@@ -79,7 +79,8 @@ export class State extends EventTarget {
       if (!touched.has(message.key)) fresh.set(message.key, message);
     }
     for (const [key, message] of known) {
-      if (touched.has(key) || (message.whisperTo && message.whisperTo !== this.me)) fresh.set(key, message);
+      if (touched.has(key) || (message.whisperTo && message.whisperTo !== this.me))
+        fresh.set(key, message);
     }
     this.messages.set(channelId, fresh);
     this.tell("messages", { channel: channelId });
@@ -194,8 +195,10 @@ export class State extends EventTarget {
 
   go({ me = this.me, channel = this.channel, thread = null }) {
     const places = this.placesOf(me);
-    if (!places.some((place) => place.id === channel)) channel = places[0]?.id ?? null;
-    if (channel !== this.channel && me === this.me) thread = thread ?? null;
+    if (!places.some((place) => place.id === channel)) {
+      channel = places[0]?.id ?? null;
+      thread = null;
+    }
     const since = this.unreadOf(me, channel).since;
     const before = { me: this.me, channel: this.channel, thread: this.thread };
     Object.assign(this, { me, channel, thread });
