@@ -250,9 +250,8 @@ def _given(environ: Mapping[str, str] | None, env_file: Path | None) -> dict[str
 
 def _read_file(env_file: Path) -> Mapping[str, str | None]:
     try:
-        # With or without the mark that some editors put at a file's beginning.
         return DotEnvSettingsSource(
-            Settings, env_file=env_file, env_file_encoding="utf-8-sig"
+            Settings, env_file=env_file, env_file_encoding="utf-8"
         ).env_vars
     except (OSError, UnicodeDecodeError):
         raise SettingsError([f"{env_file} cannot be read as UTF-8 text"]) from None

@@ -193,6 +193,12 @@ def test_lists_are_separated_by_commas_or_spaces() -> None:
     assert settings.allowed_link_hosts == {"wiki.example.com", "localhost"}
 
 
+def test_numbers_are_taken_up_to_their_bounds() -> None:
+    settings = read(PORT="65535", TURNS_PER_PERSON_PER_HOUR="0")
+
+    assert (settings.port, settings.turns_per_person_per_hour) == (65535, 0)
+
+
 @pytest.mark.parametrize(
     "host", ["192.0.2.1", "localhost", "::", "::1", "fe80::1%eth0"]
 )
@@ -204,7 +210,7 @@ def test_the_environment_wins_over_the_file_unless_it_is_blank(tmp_path: Path) -
     file = tmp_path / ".env"
     file.write_bytes(
         b"\xef\xbb\xbfSLACK_BOT_TOKEN='xoxb-file' # quoted\r\n"
-        b"export SLACK_APP_TOKEN=xapp-file\r\nOPENAI_BASE_URL=http://x/v1\nOTHER\n"
+        b"export SLACK_APP_TOKEN=xapp-file\r\nOPENAI_BASE_URL=' http://x/v1 '\nOTHER\n"
     )
 
     settings = read_settings(
