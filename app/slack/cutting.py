@@ -87,7 +87,7 @@ def _moved(cut: Cut, opening: str) -> Cut:
 def _blocks(text: str) -> Iterator[_Block]:
     for chunk in chunks(text):
         if isinstance(chunk, Fence):
-            blank = re.sub(r"[-*+]|\d{1,9}[.)]", "", chunk.lead)
+            blank = re.sub(r"[^ \t>]", " ", chunk.lead)
             opener = blank + chunk.opener[len(chunk.lead) :] + "\n"
             yield _Block(chunk.start, chunk.text, opener)
         else:
@@ -204,10 +204,14 @@ def _continues(text: str, at: int) -> bool:
         or "\U0001f3fb" <= sign <= "\U0001f3ff"
         or "\U000e0020" <= sign <= "\U000e007f"
         or ("\udc00" <= sign <= "\udfff" and "\ud800" <= before <= "\udbff")
-        or (_is_regional(sign) and _is_regional(before))
+        or _is_half_flag(text, at)
         or unicodedata.category(sign) in ("Mn", "Mc", "Me")
     )
 
 
-def _is_regional(sign: str) -> bool:
-    return "\U0001f1e6" <= sign <= "\U0001f1ff"
+def _is_half_flag(text: str, at: int) -> bool:
+    """Whether `at` is between the two letters of a flag."""
+    first = at
+    while first and "\U0001f1e6" <= text[first - 1] <= "\U0001f1ff":
+        first -= 1
+    return (at - first) % 2 == 1 and "\U0001f1e6" <= text[at] <= "\U0001f1ff"

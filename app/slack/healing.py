@@ -19,7 +19,7 @@ _EMPHASIS = re.compile(
     r"\\.|(?P<mark>\*{1,3}|(?<!\w)_{1,2}|_{1,2}(?!\w)|~~)", re.DOTALL
 )
 _ROW = re.compile(r"[ \t]*\|")
-_MARKS_AT_END = re.compile(r"(?:^|(?<=[\s(]))(?:\*{1,3}|_{1,2}|~{1,2})\Z|~\Z")
+_MARKS_AT_END = re.compile(r"(?:^|(?<=[\s(]))(?:\*{1,3}|_{1,2}|~{1,2})\Z|(?<!~)~\Z")
 
 
 def heal(markdown: str) -> str:
@@ -86,6 +86,8 @@ def _closed(paragraph: str) -> str:
     marks = _open_marks(bare[: len(paragraph)])
     if not marks:
         return paragraph
+    if len(marks[-1]) > 1 and paragraph.endswith(marks[-1][0]):
+        paragraph = paragraph[:-1]
     return paragraph.rstrip() + "".join(reversed(marks))
 
 

@@ -95,14 +95,14 @@ def is_host(text: str, start: int, name: str) -> bool:
     """Whether Slack may link the dotted `name` at `start`, which has no scheme."""
     labels = name.replace("\\", "").split(".")
     last = labels[-1]
+    if labels[0].lower() == "www":
+        return True
     if len(last) < 2 or not (last.isalpha() or last.lower().startswith("xn--")):  # noqa: PLR2004 - no top-level name is shorter
         return False
     if text[start + len(name) : start + len(name) + 1] in _HOST_ENDS:
         return True
     if start and text[start - 1] in "/@":
         return False
-    if labels[0].lower() == "www":
-        return True
     return last.lower() in _COMMON_ENDS and (last.islower() or last.isupper())
 
 

@@ -37,7 +37,7 @@ _PARAGRAPH_GAP = re.compile(r"(\n[ \t]*\n\s*)")
 _INTERESTING = re.compile(
     r"(?P<mark>[\\`<&\[\]])"
     r"|(?P<scheme>(?<![A-Za-z0-9+.\-])[A-Za-z0-9+.\-]++\\?:\\?/\\?/)"
-    r"|(?P<dotted>(?<![\w.\-])[\w\-]++(?:\\?\.[\w\-]++)++)"
+    r"|(?P<dotted>(?<![\w\-])[\w\-]++(?:\\?\.[\w\-]++)++)"
 )
 _AUTOLINK = re.compile(r"<(https?://[^\s<>]*)>", re.IGNORECASE)
 _ENTITY = re.compile(r"&(?=#|(?!(?:lt|gt|amp);)[A-Za-z][A-Za-z0-9]*;)")

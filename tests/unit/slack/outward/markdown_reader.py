@@ -5,7 +5,7 @@ import re
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-_PARSER = MarkdownIt("commonmark", {"html": True}).enable("table")
+_PARSER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 _TOKEN = re.compile(r"<[!@#a-zA-Z/]")
 _BARE = re.compile(r"(?:[a-z][a-z0-9+.\-]*://|www\.)\S+", re.IGNORECASE)
 _END = ".,;:!?'\"*_~)]}>|"
