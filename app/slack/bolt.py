@@ -93,7 +93,7 @@ class _OnlyFor(AsyncMiddleware):
         self,
         *,
         req: AsyncBoltRequest,
-        resp: BoltResponse,
+        resp: BoltResponse,  # noqa: ARG002 - there is none yet
         next: Callable[[], Awaitable[BoltResponse]],  # noqa: A002 - Bolt's word
     ) -> BoltResponse | None:
         if installed_team(req.body) == self._team_id:

@@ -2,13 +2,15 @@
 
 import random
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
+import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
 from app.slack.bolt import build_bolt, dispatch
 from tests.contracts.intake_double import InboxDouble, intake_around
-from tests.unit.slack.inward.recorded import BOT, all_recorded
+from tests.unit.slack.inward.recorded import BOT, all_recorded, recorded
 
 JUNK: tuple[Any, ...] = (
     None,
@@ -62,6 +64,24 @@ async def test_ten_thousand_signed_payloads_gone_wrong_are_all_acknowledged() ->
         names = [file.name for file in message.files]
         assert "\x00".join([message.text, message.event_id, *names]).encode()
         assert "\x00" not in message.text
+
+
+async def test_what_stands_in_the_environment_for_other_bots_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("CLIENT_ID", "CLIENT_SECRET", "SIGNING_SECRET", "BOT_TOKEN"):
+        monkeypatch.setenv(f"SLACK_{name}", "from the environment")
+    inbox = InboxDouble()
+    client = AsyncWebClient(token="xoxb-test", base_url="http://127.0.0.1:9/api/")
+    intake, _ = intake_around(inbox, client)
+
+    response = await dispatch(build_bolt(client, BOT, intake), recorded("app_mention"))
+
+    await intake.close()
+    assert response.status == 200
+    assert len(inbox.messages) == 1
+    assert list(tmp_path.iterdir()) == []  # noqa: ASYNC240 - a test's own folder
 
 
 def _gone_wrong(dice: random.Random, payload: dict[str, Any]) -> dict[str, Any]:

@@ -12,12 +12,14 @@ from aiohttp.test_utils import TestServer
 from slack_sdk.web.async_client import AsyncWebClient
 
 from app import telemetry
-from app.domain import ChannelKind
+from app.domain import ChannelKind, IncomingMessage, Lease, Turn, TurnMessage
 from app.sandbox.server import Sandbox
 from app.slack.bolt import build_bolt
 from app.slack.bot import Introduction, introduce
+from app.slack.context import ThreadContext
 from app.slack.http import PATH, add_slack_routes
 from app.slack.listeners.actions import STOP_ACTION
+from app.slack.people import People
 from app.slack.socket_mode import SocketMode
 from tests.contracts.intake_double import InboxDouble, Told, intake_around
 
@@ -64,6 +66,29 @@ async def parts(request: pytest.FixtureRequest) -> AsyncGenerator[Parts]:
             stack.push_async_callback(socket_mode.close)
             await socket_mode.start()
         yield Parts(sandbox, inbox, told, introduction, client)
+
+
+def first_turn_over(message: IncomingMessage) -> Turn:
+    asked = TurnMessage(
+        seq=1,
+        ts=message.ts,
+        author_id=message.author_id,
+        author_team_id=message.author_team_id,
+        text=message.text,
+        files=message.files,
+        mentioned=message.mentioned,
+        wanted=True,
+    )
+    return Turn(
+        lease=Lease(
+            team_id=message.thread.team_id, conversation_id=1, turn_id=2, epoch=3
+        ),
+        thread=message.thread,
+        assistant_thread_id=4,
+        messages=(asked,),
+        channel_kind=message.channel_kind,
+        is_first_turn=True,
+    )
 
 
 async def test_the_sandbox_grants_every_scope_that_is_needed(parts: Parts) -> None:
@@ -151,6 +176,24 @@ async def test_a_click_on_stop_arrives_with_its_turn_and_thread(parts: Parts) ->
 
     assert status == 200
     assert parts.inbox.stops == [(42, parts.sandbox.people["ben"].user_id)]
+
+
+async def test_a_thread_that_the_bot_is_called_into_can_be_read(parts: Parts) -> None:
+    root = await parts.sandbox.say("ana", "#general", "it is cold & dark")
+    await parts.sandbox.say("ben", "#general", "<not> here", thread_ts=root)
+    await parts.sandbox.say("ana", "#general", "@threadline and @ben?", thread_ts=root)
+    await parts.until(lambda: bool(parts.inbox.messages))
+    people = People(parts.client)
+    context = ThreadContext(parts.client, parts.introduction.bot, people)
+
+    gathered = await context.gather(first_turn_over(parts.inbox.messages[0]))
+
+    await people.close()
+    assert [(item.item["author"], item.item["text"]) for item in gathered.items] == [
+        ("ana", "it is cold & dark"),
+        ("ben", "<not> here"),
+        ("ana", "and @ben?"),
+    ]
 
 
 async def test_reactions_and_opened_pages_are_acknowledged(parts: Parts) -> None:

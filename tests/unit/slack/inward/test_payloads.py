@@ -96,7 +96,7 @@ def test_a_check_of_the_certificate_is_a_form() -> None:
         b'{"a":' * 100_000,
         b'{"a":' + b"[" * 500 + b"]" * 500 + b"}",
         b"payload=" + b"[" * 100_000,
-        b"&".join(b"a%d=1" % n for n in range(1000)),
+        b"command=/x&" + b"&".join(b"a%d=1" % n for n in range(1000)),
     ],
 )
 def test_anything_else_is_no_body_of_slacks(raw: bytes) -> None:
