@@ -4,12 +4,16 @@ import json
 import logging
 import re
 import sys
+import traceback
 from collections import Counter
+from pathlib import Path
 
 _SECRETS = re.compile(
     r"(xox[a-z]-|xapp-|xoxe[.-]|sk-|Bearer\s+|://[^/\s:@]+:)[^\s\"',;@]+",
 )
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+
+_PLACES = 6
 
 counters: Counter[str] = Counter()
 
@@ -17,6 +21,18 @@ counters: Counter[str] = Counter()
 def count(name: str) -> None:
     """Add one to the counter called `name`."""
     counters[name] += 1
+
+
+def fault(error: BaseException) -> dict[str, str]:
+    """Return an error's kind and its innermost places, for a log.
+
+    Not its own words: a database or a server may quote in them what somebody wrote.
+    """
+    frames = traceback.extract_tb(error.__traceback__)[-_PLACES:]
+    places = [
+        f"{Path(each.filename).stem}.{each.name}:{each.lineno}" for each in frames
+    ]
+    return {"error": type(error).__name__, "where": " > ".join(places)}
 
 
 def redact(text: str) -> str:

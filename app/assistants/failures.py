@@ -9,7 +9,6 @@ from typing import Any
 
 import openai
 
-from app import telemetry
 from app.errors import (
     AssistantError,
     AssistantRefused,
@@ -82,12 +81,6 @@ _FIRST_SERVER_FAULT = 500
 _CONTEXT_FULL = re.compile(
     r"context (?:length|window|size)|max_model_len", re.IGNORECASE
 )
-_QUOTED = re.compile(r"(?<!\w)(['\"`]).*?\1(?!\w)|[{\[(].*[)\]}]", re.DOTALL)
-_MOST_LOGGED = 200
-
-
-class ServerSaid(Exception):
-    """What went wrong in a server's own words, for the log; the cause of ours."""
 
 
 def refused_request(error: openai.APIStatusError) -> AssistantError:
@@ -167,21 +160,15 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def log_facts(error: AssistantError) -> dict[str, Any]:
-    """Return what a log may hold of `error`: never what people wrote."""
+    """Return what a log may hold of `error`.
+
+    Not the server's words: it may quote the request, and so what people wrote.
+    """
     facts: dict[str, Any] = {"code": error.code}
     match error.__cause__:
         case openai.APIStatusError() as cause:
             facts["status"] = cause.status_code
             facts["request_id"] = cause.request_id
-            if isinstance(cause.body, Mapping):
-                facts["said"] = _scrubbed(str(cause.body.get("message", "")))
-        case ServerSaid() as cause:
-            facts["said"] = _scrubbed(str(cause))
         case BaseException() as cause:
             facts["cause"] = type(cause.__cause__ or cause).__name__
     return facts
-
-
-def _scrubbed(words: str) -> str:
-    # Servers quote the request that they refuse; what they quote may be a message.
-    return telemetry.redact(_QUOTED.sub("…", words))[:_MOST_LOGGED]

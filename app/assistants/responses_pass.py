@@ -186,15 +186,13 @@ class PassReader:
 def _failure(error: ErrorBody | str | None) -> AssistantError:
     if not isinstance(error, ErrorBody):
         error = ErrorBody(message=error)
-    code, words = error.code, error.message or ""
-    failed = failures.failure(
+    code = error.code
+    return failures.failure(
         code=code if isinstance(code, str) else None,
         kind=error.type,
         status=code if isinstance(code, int) else None,
-        words=words,
+        words=error.message or "",
     )
-    failed.__cause__ = failures.ServerSaid(words)
-    return failed
 
 
 def _is_note(item: Item) -> bool:

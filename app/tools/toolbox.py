@@ -3,11 +3,11 @@
 import asyncio
 import logging
 import re
-import traceback
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+from app import telemetry
 from app.domain import (
     CallState,
     DataMessage,
@@ -30,11 +30,17 @@ MAX_RESULT_BYTES = 16_000
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _LABEL_LENGTH = 100
-_UNKNOWN = "Error: the outcome is unknown; it was not run again."
+_ERROR = "Error: "
+_UNKNOWN = f"{_ERROR}the outcome is unknown; it was not run again."
 _CUT = "… (cut)"
 _TOO_MANY = f"not run: at most {MAX_CALLS} calls at once; call the rest again."
 
 Show = Callable[[StoredDataMessage], None]
+
+
+def is_error(output: str) -> bool:
+    """Whether a tool's output says that the call did not work."""
+    return output.startswith(_ERROR)
 
 
 class Toolbox:
@@ -143,7 +149,7 @@ class Toolbox:
             tool = self._callable(call, place)
             return await batch.run(tool, call, tool.parse(call.arguments))
         except ToolError as error:
-            return await batch.commit(call, f"Error: {error}")
+            return await batch.commit(call, f"{_ERROR}{error}")
 
     def _callable(self, call: ToolCall, place: int) -> Tool:
         if place >= MAX_CALLS:
@@ -242,14 +248,12 @@ async def _result(tool: Tool, context: ToolContext, values: Mapping[str, Any]) -
         ) from None
     except Exception as error:
         # Not the error's own words: they may repeat what somebody wrote.
-        frame = traceback.extract_tb(error.__traceback__)[-1]
         log.error(  # noqa: TRY400
             "tool failed",
             extra={
                 "tool": tool.name,
                 "turn_id": context.turn.turn_id,
-                "error": type(error).__name__,
-                "where": f"{frame.name}:{frame.lineno}",
+                **telemetry.fault(error),
             },
         )
         raise ToolError(f"{tool.name} failed.{_doubt(tool)}") from error

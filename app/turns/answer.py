@@ -97,8 +97,11 @@ class Answerer:
             raise
         except AssistantError as error:
             return _failed(error.code, error.message)
-        except Exception:
-            log.exception("turn failed", extra={"turn_id": turn.turn_id})
+        except Exception as error:  # noqa: BLE001 - the edge of one turn
+            facts = telemetry.fault(error)
+            log.error(  # noqa: TRY400 - the error's own words may quote a message
+                "turn failed", extra={"turn_id": turn.turn_id, **facts}
+            )
             return _failed("internal", "Something went wrong on my side.")
 
     async def _run(self, turn: Turn, stop: TurnStop, reply: Reply) -> TurnRun | None:
@@ -113,8 +116,8 @@ class Answerer:
                 reply.append(text)
                 completed = Run(run_id="", status=RunStatus.COMPLETED)
                 return TurnRun(run=completed, unfinished_text=text)
-            case Ask(notice=notice):
-                return await self._ask(turn, stop, reply, notice)
+            case Ask(turn=asked, notice=notice):
+                return await self._ask(asked, stop, reply, notice)
 
     async def _ask(
         self, turn: Turn, stop: TurnStop, reply: Reply, notice: DataMessage | None

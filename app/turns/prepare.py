@@ -1,7 +1,7 @@
 """What must be known before a turn can run: who asks, and what was said."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.domain import DataMessage, ItemKind, Person, Refusal, ThreadItem, Turn
 from app.storage.policy import AnswerPolicy, follow_word, refusal_of
@@ -33,8 +33,12 @@ class Gathered:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """The assistant is to answer; `notice` is shown to the people first."""
+    """The assistant is to answer; `notice` is shown to the people first.
 
+    `turn` holds only those messages whose authors are answered.
+    """
+
+    turn: Turn
     notice: DataMessage | None = None
 
 
@@ -123,7 +127,8 @@ class Preparation:
             return Say(_FOLLOWING[words[-1]])
         asks = any(message.text.strip() or message.files for message in wanted)
         if asks or await self._was_anything_said(turn):
-            return Ask(notice)
+            messages = tuple(each for each in turn.messages if each.ts not in refused)
+            return Ask(replace(turn, messages=messages), notice)
         return Say(HINT)
 
     async def _was_anything_said(self, turn: Turn) -> bool:

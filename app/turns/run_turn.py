@@ -15,7 +15,7 @@ from app.domain import (
     Turn,
 )
 from app.storage.tool_calls import ToolLedger
-from app.tools.toolbox import Toolbox
+from app.tools.toolbox import Toolbox, is_error
 from app.turns.reply import Reply
 from app.turns.response import AssistantResponse, StoreData
 
@@ -75,7 +75,9 @@ class TurnRunner:
     async def has_changed(self, turn: Turn) -> bool:
         """Whether a tool of this turn has changed anything, as far as is known."""
         return any(
-            call.state is CallState.DONE and self.toolbox.is_write(call.call.name)
+            call.state is CallState.DONE
+            and self.toolbox.is_write(call.call.name)
+            and not is_error(call.result or "")
             for call in await self.ledger.calls(turn.lease)
         )
 

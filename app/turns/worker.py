@@ -221,8 +221,10 @@ async def _monitored(work: Coroutine[Any, Any, None]) -> bool:
     """Log what no caller is there to hear; false when the work failed."""
     try:
         await work
-    except Exception:
-        log.exception("task failed")
+    except Exception as error:  # noqa: BLE001 - the monitor of side tasks
+        facts = telemetry.fault(error)
+        # Not the error's own words: they may quote a message.
+        log.error("task failed", extra=facts)  # noqa: TRY400
         telemetry.count("tasks.failed")
         return False
     return True
