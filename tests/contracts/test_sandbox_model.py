@@ -303,6 +303,21 @@ async def test_it_stops_when_the_client_hangs_up(served: Served) -> None:
     assert record.events < 200
 
 
+async def test_it_stops_waiting_when_the_client_hangs_up(served: Served) -> None:
+    served.control.fault("slow_first_token", value=600)
+    async with served.post(input="hi", stream=True) as response:
+        await response.content.readline()
+        response.close()
+    record = await asyncio.wait_for(served.control.wait_for(1), 5)
+    assert record.ended == "hung up"
+
+
+async def test_a_long_history_is_taken(served: Served) -> None:
+    items = [{"role": "user", "content": "Ana: " + "word " * 8_000}] * 60
+    async with served.post(input=items) as response:
+        assert response.status == 200
+
+
 async def test_the_length_limit_ends_the_answer_as_incomplete(served: Served) -> None:
     events = await served.stream(input="tell me a story", max_output_tokens=16)
     final = events[-1]["response"]

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Callable
 
-from . import house, stories
-from .conversation import Conversation, Line
+from app.sandbox.model import house, stories
+from app.sandbox.model.conversation import Conversation, Line
 
 _ANY_CASE = re.IGNORECASE
 _EXACTLY = re.compile(r"\s*say exactly:[ \t]?(?P<text>.*)", _ANY_CASE | re.DOTALL)

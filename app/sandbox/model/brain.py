@@ -2,12 +2,12 @@
 
 import re
 
-from . import house
-from .answers import answer, help_text, is_about_talk
-from .conversation import Conversation, Line
-from .errands import calls_for, report
-from .house import Wish
-from .plan import Call, Output, Say
+from app.sandbox.model import house
+from app.sandbox.model.answers import answer, help_text, is_about_talk
+from app.sandbox.model.conversation import Conversation, Line
+from app.sandbox.model.errands import calls_for, report
+from app.sandbox.model.house import Wish
+from app.sandbox.model.plan import Call, Output, Say
 
 _CALL = re.compile(
     r"\s*call (?P<how>exactly|forever):\s*(?P<name>\S+)[ \t]*(?P<arguments>.*)",

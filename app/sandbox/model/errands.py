@@ -5,9 +5,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .conversation import Conversation, FinishedCall
-from .house import Aim, Wish
-from .plan import Call
+from app.sandbox.model.conversation import Conversation, FinishedCall
+from app.sandbox.model.house import Aim, Wish
+from app.sandbox.model.plan import Call
 
 GET = "getRoomTemperature"
 SET = "setRoomTemperature"

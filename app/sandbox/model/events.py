@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .plan import Call, Output, Refuse, Say
+from app.sandbox.model.plan import Call, Output, Refuse, Say
 
 Event = dict[str, Any]
 

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 
-from .events import Event
+from app.sandbox.model.events import Event
 
 _GROUP_SECONDS = 0.004
 _GROUP_EVENTS = 64

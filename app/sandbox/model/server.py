@@ -10,13 +10,13 @@ from typing import Any
 
 from aiohttp import web
 
-from . import conversation
-from .brain import think
-from .checks import Refused, check
-from .control import Fault, FaultKind, ModelControl, RequestRecord
-from .events import Answer, Event
-from .pace import HungUp, is_token, paced, pause
-from .plan import Refuse
+from app.sandbox.model import conversation
+from app.sandbox.model.brain import think
+from app.sandbox.model.checks import Refused, check
+from app.sandbox.model.control import Fault, FaultKind, ModelControl, RequestRecord
+from app.sandbox.model.events import Answer, Event
+from app.sandbox.model.pace import HungUp, is_token, paced, pause
+from app.sandbox.model.plan import Refuse
 
 _LARGEST_BODY = 32 * 1024 * 1024
 _SORRY = "I'm sorry, but I can't help with that."
