@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, DotEnvSettingsSource
 
 from app.errors import SettingsError
 
@@ -160,20 +160,19 @@ BotIds = Annotated[
 HostNames = Annotated[
     frozenset[str],
     _list_of("[a-z0-9-]+([.][a-z0-9-]+)*", "must be hosts such as wiki.example.com"),
-    # Told before the check above: the one written last comes first.
+    # Runs before the check above: pydantic begins with the last.
     BeforeValidator(str.lower),
 ]
 
 
-class Settings(BaseSettings):
-    """What the operator has decided; made by `read_settings` only.
+class Settings(BaseModel):
+    """What the operator has decided, checked; each value is given as text.
 
-    Each field is the variable of the same name in capitals. No secret is in its repr.
+    Each field is the variable of the same name in capitals. No secret is in its repr,
+    and nothing is read from the process's own environment: `read_settings` does that.
     """
 
-    model_config = SettingsConfigDict(
-        frozen=True, validate_default=False, hide_input_in_errors=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     slack_bot_token: BotToken
     slack_app_token: AppToken | None = None
@@ -251,7 +250,7 @@ def _given(environ: Mapping[str, str] | None, env_file: Path | None) -> dict[str
 def _read_file(env_file: Path) -> Mapping[str, str | None]:
     try:
         return DotEnvSettingsSource(
-            Settings, env_file=env_file, env_file_encoding="utf-8"
+            BaseSettings, env_file=env_file, env_file_encoding="utf-8"
         ).env_vars
     except (OSError, UnicodeDecodeError):
         raise SettingsError([f"{env_file} cannot be read as UTF-8 text"]) from None

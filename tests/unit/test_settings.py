@@ -223,6 +223,16 @@ def test_the_environment_wins_over_the_file_unless_it_is_blank(tmp_path: Path) -
     assert settings.openai_base_url == "http://x/v1"
 
 
+def test_what_the_shell_has_set_stays_out_of_an_environment_that_was_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    undisturbed = read()
+    for name in ("PORT", "OPENAI_MODEL", "ALLOWED_CHANNELS", "SLACK_SIGNING_SECRET"):
+        monkeypatch.setenv(name, "C1")
+
+    assert read() == undisturbed
+
+
 def test_a_file_that_is_not_text_is_a_fault(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_bytes(b"SLACK_BOT_TOKEN=\xff\xfe")
