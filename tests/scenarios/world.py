@@ -5,12 +5,32 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import pytest
+
 from app.bootstrap import RunningBot, running_bot
 from app.sandbox.records import Message, visible_text
 from app.sandbox.server import Sandbox
 from app.settings import Settings, read_settings
 
 T = TypeVar("T")
+
+MODES = {
+    "socket mode, sqlite": (False, "sqlite"),
+    "http, postgres": (True, "postgres"),
+}
+CROSSED = {
+    "socket mode, postgres": (False, "postgres"),
+    "http, sqlite": (True, "sqlite"),
+}
+ALL = MODES | CROSSED
+
+in_every_setting = pytest.mark.parametrize("setting", list(ALL), indirect=True)
+over_http_alone = pytest.mark.parametrize(
+    "setting", ["http, postgres", "http, sqlite"], indirect=True
+)
+over_sockets_alone = pytest.mark.parametrize(
+    "setting", ["socket mode, sqlite", "socket mode, postgres"], indirect=True
+)
 
 FINAL = ("completed", "incomplete", "expired", "cancelled", "⚠️ failed")
 
@@ -62,10 +82,42 @@ class World:
 
         return (await self.until(newest)).strip()
 
+    async def acknowledged(self, ts: str, *, times: int = 1) -> None:
+        """Wait until Threadline has taken so many events of this message."""
+        await self.until(
+            lambda: (
+                sum(
+                    delivery.status == 200 and is_about(delivery.body, ts)
+                    for delivery in self.sandbox.deliveries()
+                )
+                >= times
+            )
+        )
+
+    @property
+    def heard(self) -> list[str]:
+        """What people have said, as the model was given it the last time."""
+        asked = self.sandbox.model.requests[-1].body
+        assert isinstance(asked, dict)
+        return [
+            item["content"] for item in asked["input"] if item.get("role") == "user"
+        ]
+
+    def told(self, user: str) -> list[str]:
+        """What one person was told alone."""
+        return [one.text for one in self.sandbox.ephemerals(user)]
+
     async def until(
         self, condition: Callable[[], T | None], patience: float = 20.0
     ) -> T:
         return await self.sandbox.until(condition, patience)
+
+
+def is_about(body: Mapping[str, Any], ts: str) -> bool:
+    """Whether an event tells of the message at `ts`, in whatever way."""
+    event = body.get("event", {})
+    message = event.get("message", event)
+    return ts in (message.get("ts"), event.get("deleted_ts"))
 
 
 def text_of(message: Message) -> str:
