@@ -1,6 +1,7 @@
 """The offline model against OpenAI's own client and its published types."""
 
 import asyncio
+import io
 import json
 import time
 from collections.abc import AsyncIterator
@@ -314,7 +315,12 @@ async def test_it_stops_waiting_when_the_client_hangs_up(served: Served) -> None
 
 async def test_a_long_history_is_taken(served: Served) -> None:
     items = [{"role": "user", "content": "Ana: " + "word " * 8_000}] * 60
-    async with served.post(input=items) as response:
+    body = json.dumps({"model": "offline", "input": items}).encode()
+    async with served.session.post(
+        f"{served.address}/v1/responses",
+        data=io.BytesIO(body),
+        headers={"Content-Type": "application/json"},
+    ) as response:
         assert response.status == 200
 
 
