@@ -6,7 +6,7 @@ Sizes are those of the text as it will be sent; offsets are into the raw text.
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.slack.markdown import Fence, chunks
 
@@ -49,7 +49,7 @@ def next_cut(
     """
     text = opening + source
     used = tables = 0
-    for block in _blocks(text):
+    for block in _blocks(text, limit):
         # Measuring is the dear part, and what is far too long need not be measured.
         long = len(block.text)
         cost = size(block.text) if long <= 2 * limit else long
@@ -72,9 +72,9 @@ def next_cut(
     return None
 
 
-def opening_at(text: str, offset: int) -> str:
+def opening_at(text: str, offset: int, limit: int) -> str:
     """What a message must reopen that starts at `offset`: a fence, a table's head."""
-    for block in _blocks(text):
+    for block in _blocks(text, limit):
         if block.start < offset < block.start + len(block.text):
             return block.opening
     return ""
@@ -84,14 +84,23 @@ def _moved(cut: Cut, opening: str) -> Cut:
     return Cut(cut.at - len(opening), cut.opening)
 
 
-def _blocks(text: str) -> Iterator[_Block]:
+def _blocks(text: str, limit: int) -> Iterator[_Block]:
+    """The blocks of `text`; one whose opening would fill messages has none."""
     for chunk in chunks(text):
-        if isinstance(chunk, Fence):
-            blank = re.sub(r"[^ \t>]", " ", chunk.lead)
-            opener = blank + chunk.opener[len(chunk.lead) :] + "\n"
-            yield _Block(chunk.start, chunk.text, opener)
-        else:
-            yield from _prose_blocks(chunk.start, chunk.text)
+        blocks = (
+            [_fence_block(chunk)]
+            if isinstance(chunk, Fence)
+            else _prose_blocks(chunk.start, chunk.text)
+        )
+        for block in blocks:
+            is_modest = len(block.opening) * 4 <= limit
+            yield block if is_modest else replace(block, opening="")
+
+
+def _fence_block(fence: Fence) -> _Block:
+    blank = re.sub(r"[^ \t>]", " ", fence.lead)
+    opener = blank + fence.opener[len(fence.lead) :] + "\n"
+    return _Block(fence.start, fence.text, opener)
 
 
 def _prose_blocks(start: int, text: str) -> Iterator[_Block]:

@@ -56,7 +56,7 @@ class LinkPolicy:
         return (
             _PLAIN_HOST.fullmatch(match["host"].lower()) is not None
             and ":" not in address.removeprefix("https:")
-            and not {"?", "#", "%", "@"} & set(rest)
+            and not set("?#%@&;") & set(rest)
             and rest.isascii()
         )
 

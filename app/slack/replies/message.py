@@ -47,12 +47,12 @@ class Message:
         "_sent_at",
         "_sent_priority",
         "_settled",
+        "__weakref__",
         "channel_id",
         "error",
         "gap",
         "in_flight",
         "is_closed",
-        "is_growing",
         "method",
         "priority",
         "send",
@@ -74,7 +74,6 @@ class Message:
         self.stamp = 0
         self.in_flight = False
         self.is_closed = False
-        self.is_growing = False
         self.error: BaseException | None = None
         self._sent_priority = Priority.STATUS
         self._not_before = 0.0

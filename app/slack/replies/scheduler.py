@@ -14,6 +14,7 @@ import heapq
 from collections import deque
 from collections.abc import Awaitable, Callable
 from itertools import count
+from weakref import WeakSet
 
 from app.errors import DatabaseUnavailable, RateLimited, SlackUnavailable
 from app.slack.replies.budget import (
@@ -42,13 +43,14 @@ class _Lane:
         self.bucket = bucket
         self.ready: list[tuple[Priority, float, int, int, Message]] = []
         self.wakes_at = float("inf")
-        self.growing = 0
+        # Weak: a reply that is dropped half-way must not keep its reserve.
+        self.growing: WeakSet[Message] = WeakSet()
 
     def need(self, priority: Priority) -> float:
         """The tokens that must be there: what must not wait finds one kept for it."""
         if priority <= Priority.DATA:
             return 1.0
-        return 1.0 + min(_RESERVE * self.growing, self.bucket.burst - 2)
+        return 1.0 + min(_RESERVE * len(self.growing), self.bucket.burst - 2)
 
 
 class EditScheduler:
@@ -85,9 +87,8 @@ class EditScheduler:
 
     def started_growing(self, message: Message) -> None:
         """Keep a part of the budget for the end of `message`, until it is closed."""
-        if not message.is_growing and not message.is_closed:
-            message.is_growing = True
-            self._lane(message.team_id, Method.UPDATE).growing += 1
+        if not message.is_closed:
+            self._lane(message.team_id, Method.UPDATE).growing.add(message)
 
     def close_message(
         self, message: Message, error: BaseException | None = None
@@ -226,9 +227,8 @@ class EditScheduler:
             self._enqueue(message)
 
     def _let_go(self, message: Message) -> None:
-        if message.is_closed and message.is_growing:
-            message.is_growing = False
-            self._lane(message.team_id, Method.UPDATE).growing -= 1
+        if message.is_closed:
+            self._lane(message.team_id, Method.UPDATE).growing.discard(message)
         message.tell_settled()
 
     def _at(self, moment: float, stamp: int, due: Message | _Lane) -> None:

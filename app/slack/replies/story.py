@@ -152,7 +152,7 @@ class Story:
         """The Markdown of `part`, with what its beginning reopens."""
         text = self.draft.visible
         if part.opening is None and len(text) > part.start:
-            part.opening = opening_at(text, part.start)
+            part.opening = opening_at(text, part.start, FULL)
         return (part.opening or "") + self.raw(part)
 
     def raw(self, part: TextPart) -> str:

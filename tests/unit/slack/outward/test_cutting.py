@@ -98,8 +98,15 @@ def test_what_a_later_message_reopens_is_known_from_the_text_alone() -> None:
     )
     start = 0
     for opening, part in cut(text, 90):
-        assert opening_at(text, start) == opening
+        assert opening_at(text, start, 90) == opening
         start += len(part)
+
+
+def test_a_head_that_would_fill_every_message_is_not_repeated() -> None:
+    text = "| " + "long head " * 5 + "| b |\n|---|---|\n" + "| 1 | 2 |\n" * 10
+    parts = cut(text, 80)
+    assert {opening for opening, _ in parts} == {""}
+    assert "".join(part for _, part in parts) == text
 
 
 PIECES = st.sampled_from(

@@ -1,0 +1,456 @@
+"""When edits are sent: on a virtual clock, whatever happens in whatever order."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.errors import (
+    DatabaseUnavailable,
+    LeaseLost,
+    MessageGone,
+    RateLimited,
+    SlackUnavailable,
+)
+from app.slack.replies.message import Message, Method, Priority
+from app.slack.replies.scheduler import EditScheduler
+from tests.fakes_clock import Clock, virtually
+
+
+class Board:
+    """Where messages are sent to; remembers what was shown and when."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.scheduler = EditScheduler(now=clock.now, sleep_until=clock.sleep_until)
+        self.calls: list[tuple[float, str, Method, str]] = []
+
+    def all(self, method: Method) -> list[float]:
+        return [at for at, _, used, _ in self.calls if used is method]
+
+
+class Writer:
+    """One growing text, sent by a message of its own."""
+
+    def __init__(
+        self, board: Board, name: str, channel: str = "C1", team: str = "T1"
+    ) -> None:
+        self.board = board
+        self.name = name
+        self.text = ""
+        self.shown: list[str] = []
+        self.faults: list[BaseException] = []
+        self.latency = 0.1
+        self.in_flight = 0
+        self.message = Message(team, channel, self._send)
+
+    def write(self, text: str, priority: Priority = Priority.TEXT) -> None:
+        self.text += text
+        self.board.scheduler.mark_dirty(self.message, priority)
+
+    async def finish(self) -> None:
+        self.board.scheduler.mark_dirty(self.message, Priority.FINAL)
+        await self.message.settled()
+
+    async def _send(self) -> bool:
+        text, method = self.text, self.message.method
+        if self.shown and self.shown[-1] == text:
+            return False
+        self.in_flight += 1
+        assert self.in_flight == 1
+        self.board.calls.append((self.board.clock.now(), self.name, method, text))
+        await asyncio.sleep(self.latency)
+        self.in_flight -= 1
+        if self.faults:
+            raise self.faults.pop(0)
+        self.shown.append(text)
+        if method is Method.POST:
+            self.message.method = Method.UPDATE
+            self.board.scheduler.started_growing(self.message)
+        return True
+
+
+def on_a_board(story: Callable[[Board], Coroutine[Any, Any, None]]) -> None:
+    async def main(clock: Clock) -> None:
+        board = Board(clock)
+        await story(board)
+        await board.scheduler.close()
+
+    virtually(main)
+
+
+def at_most(times: list[float], count: int, seconds: float) -> bool:
+    """Whether no window of so many seconds holds more calls than that."""
+    return all(
+        times[index + count] - times[index] >= seconds - 1e-6
+        for index in range(len(times) - count)
+    )
+
+
+def test_a_change_is_sent_at_once_and_the_newest_text_wins() -> None:
+    async def story(board: Board) -> None:
+        writer = Writer(board, "a")
+        writer.write("one")
+        writer.write(" two")
+        await writer.finish()
+        assert writer.shown == ["one two"]
+        assert board.clock.now() == pytest.approx(0.1)
+
+    on_a_board(story)
+
+
+def test_a_text_is_cut_when_it_is_sent_and_not_when_it_is_marked() -> None:
+    async def story(board: Board) -> None:
+        writer = Writer(board, "a")
+        writer.write("one")
+        await asyncio.sleep(0.5)
+        writer.write(" two")
+        await asyncio.sleep(0.3)
+        writer.text += " three"
+        await writer.finish()
+        assert writer.shown == ["one", "one two three"]
+
+    on_a_board(story)
+
+
+def test_what_changes_during_a_call_is_sent_after_it() -> None:
+    async def story(board: Board) -> None:
+        writer = Writer(board, "a")
+        writer.latency = 5
+        writer.write("one")
+        await asyncio.sleep(1)
+        writer.write(" two")
+        await writer.finish()
+        assert writer.shown == ["one", "one two"]
+        assert board.calls[1][0] >= 6
+
+    on_a_board(story)
+
+
+def test_the_same_text_is_not_sent_twice_and_costs_nothing() -> None:
+    async def story(board: Board) -> None:
+        writer = Writer(board, "a")
+        writer.write("one")
+        await writer.message.settled()
+        for _ in range(50):
+            writer.write("")
+            await asyncio.sleep(1.1)
+        assert len(board.calls) == 1
+        started = board.clock.now()
+        for _ in range(10):
+            each = Writer(board, "c")
+            each.message.method = Method.UPDATE
+            each.write("x", Priority.DATA)
+        await asyncio.sleep(0.5)
+        assert board.calls[-1][0] - started < 0.1
+
+    on_a_board(story)
+
+
+def test_edits_of_one_message_are_a_second_apart_and_slower_if_it_says_so() -> None:
+    async def story(board: Board) -> None:
+        writer = Writer(board, "a")
+        for _ in range(60):
+            writer.write("x")
+            await asyncio.sleep(0.1)
+        times = [at for at, *_ in board.calls]
+        assert min(later - sooner for sooner, later in pairwise(times)) >= 1
+        writer.message.gap = 3.0
+        count = len(times)
+        for _ in range(100):
+            writer.write("x")
+            await asyncio.sleep(0.1)
+        slow = [at for at, *_ in board.calls][count:]
+        assert min(later - sooner for sooner, later in pairwise(slow)) >= 3
+
+    on_a_board(story)
+
+
+def test_an_end_does_not_wait_for_the_slower_pace() -> None:
+    async def story(board: Board) -> None:
+        writer = Writer(board, "a")
+        writer.message.gap = 30.0
+        writer.write("x")
+        await writer.message.settled()
+        writer.text += "y"
+        await writer.finish()
+        assert board.clock.now() < 1.5
+
+    on_a_board(story)
+
+
+def test_nothing_is_sent_before_its_time_unless_it_becomes_urgent() -> None:
+    async def story(board: Board) -> None:
+        early, late = Writer(board, "early"), Writer(board, "late", "C2")
+        for writer in (early, late):
+            writer.text = "x"
+            board.scheduler.mark_dirty(
+                writer.message, Priority.FIRST_PAINT, not_before=2.0
+            )
+        board.scheduler.mark_dirty(early.message, Priority.FIRST_PAINT, not_before=0.5)
+        await asyncio.sleep(3)
+        assert [round(at, 1) for at, *_ in board.calls] == [0.5, 2.0]
+
+    on_a_board(story)
+
+
+def test_a_channel_gets_one_post_a_second_and_the_others_do_not_wait() -> None:
+    async def story(board: Board) -> None:
+        same = [Writer(board, f"a{n}") for n in range(5)]
+        other = Writer(board, "b", "C2")
+        for writer in (*same, other):
+            writer.write("x")
+        await asyncio.gather(*(each.finish() for each in (*same, other)))
+        times = [at for at, name, *_ in board.calls if name != "b"]
+        assert min(later - sooner for sooner, later in pairwise(times)) >= 1
+        assert next(at for at, name, *_ in board.calls if name == "b") < 0.1
+
+    on_a_board(story)
+
+
+def test_one_teams_rush_does_not_slow_another() -> None:
+    async def story(board: Board) -> None:
+        rush = [Writer(board, f"a{n}", f"C{n}") for n in range(40)]
+        for writer in rush:
+            writer.message.method = Method.UPDATE
+            writer.write("x")
+        other = Writer(board, "b", team="T2")
+        other.message.method = Method.UPDATE
+        other.write("x")
+        await other.finish()
+        assert board.clock.now() < 0.2
+
+    on_a_board(story)
+
+
+def test_ends_go_first_then_cards_then_first_words_then_text_then_lines() -> None:
+    async def story(board: Board) -> None:
+        for n in range(10):
+            full = Writer(board, f"full{n}")
+            full.message.method = Method.UPDATE
+            full.write("x", Priority.FINAL)
+        await asyncio.sleep(0)
+        for priority in reversed(Priority):
+            writer = Writer(board, priority.name)
+            writer.message.method = Method.UPDATE
+            writer.write("x", priority)
+        await asyncio.sleep(60)
+        names = [name for _, name, *_ in board.calls][10:]
+        assert names == [priority.name for priority in Priority]
+
+    on_a_board(story)
+
+
+def test_of_two_texts_the_one_unseen_longest_goes_first() -> None:
+    async def story(board: Board) -> None:
+        for n in range(10):
+            full = Writer(board, f"full{n}")
+            full.message.method = Method.UPDATE
+            full.write("x", Priority.FINAL)
+        writers = [Writer(board, f"w{n}") for n in range(4)]
+        for writer in writers:
+            writer.message.method = Method.UPDATE
+            writer.write("x")
+            await asyncio.sleep(0.01)
+        writers[0].write("more")
+        await asyncio.sleep(60)
+        assert [name for _, name, *_ in board.calls][10:] == ["w0", "w1", "w2", "w3"]
+
+    on_a_board(story)
+
+
+def test_a_pause_that_slack_asks_for_holds_for_the_whole_budget() -> None:
+    async def story(board: Board) -> None:
+        first, second = Writer(board, "a"), Writer(board, "b", "C2")
+        for writer in (first, second):
+            writer.message.method = Method.UPDATE
+        first.faults = [RateLimited("chat.update", 20)]
+        first.write("x")
+        await asyncio.sleep(0.2)
+        second.write("y", Priority.FINAL)
+        first.write("z", Priority.FINAL)
+        await asyncio.gather(first.finish(), second.finish())
+        assert [at for at, *_ in board.calls][1] >= 20
+        assert (first.shown, second.shown) == (["xz"], ["y"])
+
+    on_a_board(story)
+
+
+def test_a_token_is_kept_for_the_ends_of_growing_messages() -> None:
+    async def story(board: Board) -> None:
+        writers = [Writer(board, f"a{n}", f"C{n}") for n in range(8)]
+        for _ in range(300):
+            for writer in writers:
+                writer.write("x")
+            await asyncio.sleep(0.1)
+        started = board.clock.now()
+        await asyncio.gather(*(each.finish() for each in writers[:4]))
+        assert board.clock.now() - started < 1.5
+
+    on_a_board(story)
+
+
+@pytest.mark.parametrize("error", [SlackUnavailable("timeout"), DatabaseUnavailable()])
+def test_a_final_text_arrives_after_an_outage(error: Exception) -> None:
+    async def story(board: Board) -> None:
+        writer = Writer(board, "a")
+        writer.faults = [error] * 8
+        writer.write("x")
+        await writer.finish()
+        assert writer.shown == ["x"]
+        gaps = [later[0] - sooner[0] for sooner, later in pairwise(board.calls)]
+        assert all(later > sooner - 0.01 for sooner, later in pairwise(gaps))
+        assert max(gaps) < 32
+
+    on_a_board(story)
+
+
+def test_patience_ends_after_a_quarter_of_an_hour() -> None:
+    async def story(board: Board) -> None:
+        writer = Writer(board, "a")
+        writer.faults = [SlackUnavailable("timeout")] * 1_000
+        writer.write("x")
+        await writer.finish()
+        assert isinstance(writer.message.error, SlackUnavailable)
+        assert 900 <= board.clock.now() < 940
+        assert len(board.calls) < 60
+
+    on_a_board(story)
+
+
+@pytest.mark.parametrize(
+    "error", [MessageGone("message_not_found"), LeaseLost(), ZeroDivisionError()]
+)
+def test_an_error_that_stays_ends_the_message_and_nothing_else(
+    error: Exception,
+) -> None:
+    async def story(board: Board) -> None:
+        broken, whole = Writer(board, "a"), Writer(board, "b", "C2")
+        broken.faults = [error]
+        for writer in (broken, whole):
+            writer.write("x")
+        await asyncio.gather(broken.finish(), whole.finish())
+        broken.write("more")
+        await asyncio.sleep(10)
+        assert (broken.message.error, broken.shown) == (error, [])
+        assert whole.shown == ["x"]
+        assert [name for _, name, *_ in board.calls] == ["a", "b"]
+
+    on_a_board(story)
+
+
+def test_nothing_happens_while_nothing_changes() -> None:
+    async def story(board: Board) -> None:
+        wakes = 0
+
+        async def sleep_until(moment: float) -> None:
+            nonlocal wakes
+            wakes += 1
+            await board.clock.sleep_until(moment)
+
+        board.scheduler = EditScheduler(now=board.clock.now, sleep_until=sleep_until)
+        writer = Writer(board, "a")
+        writer.write("x")
+        await writer.finish()
+        before = wakes
+        await asyncio.sleep(10_000)
+        assert wakes - before <= 1
+
+    on_a_board(story)
+
+
+def test_thousands_of_messages_settle_and_are_forgotten() -> None:
+    async def story(board: Board) -> None:
+        writers = [
+            Writer(board, f"a{n}", f"C{n % 50}", f"T{n % 20}") for n in range(1_000)
+        ]
+        for writer in writers:
+            writer.latency = 0
+            writer.write("x")
+        await asyncio.gather(*(each.finish() for each in writers))
+        for writer in writers:
+            board.scheduler.close_message(writer.message)
+        await asyncio.sleep(100)
+        held = board.scheduler._timers + [
+            entry for lane in board.scheduler._lanes.values() for entry in lane.ready
+        ]
+        assert held == []
+        assert not any(lane.growing for lane in board.scheduler._lanes.values())
+
+    on_a_board(story)
+
+
+EVENTS = st.lists(
+    st.tuples(
+        st.integers(0, 4),
+        st.sampled_from(["write", "write", "write", "429", "503", "db", "slow"]),
+        st.floats(0, 3),
+    ),
+    max_size=60,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(EVENTS)
+def test_whatever_happens_texts_only_grow_and_the_last_one_arrives(
+    events: list[tuple[int, str, float]],
+) -> None:
+    async def story(board: Board) -> None:
+        writers = [Writer(board, f"w{n}", f"C{n % 2}") for n in range(5)]
+        for number, event, wait in events:
+            writer = writers[number]
+            match event:
+                case "write":
+                    writer.write(f"{len(writer.text)} ")
+                case "429":
+                    writer.faults.append(RateLimited("chat.update", 1 + wait))
+                case "503":
+                    writer.faults.append(SlackUnavailable("http_503"))
+                case "db":
+                    writer.faults.append(DatabaseUnavailable())
+                case _:
+                    writer.latency = wait
+            await asyncio.sleep(wait)
+        for writer in writers:
+            writer.text += "the end"
+        await asyncio.gather(*(each.finish() for each in writers))
+        for writer in writers:
+            own = [at for at, name, *_ in board.calls if name == writer.name]
+            assert writer.shown[-1] == writer.text
+            assert writer.shown == sorted(writer.shown, key=len)
+            assert all(later - sooner >= 1 for sooner, later in pairwise(own))
+        assert at_most(board.all(Method.UPDATE), 50, 60)
+        for channel in ("C0", "C1"):
+            names = {
+                each.name for each in writers if each.message.channel_id == channel
+            }
+            posts = [
+                at
+                for at, name, method, _ in board.calls
+                if method is Method.POST and name in names
+            ]
+            assert at_most(posts, 1, 1)
+
+    on_a_board(story)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(1, 40), st.floats(0.05, 2))
+def test_a_minute_never_holds_more_edits_than_slack_takes(
+    count: int, pace: float
+) -> None:
+    async def story(board: Board) -> None:
+        writers = [Writer(board, f"w{n}") for n in range(count)]
+        for writer in writers:
+            writer.message.method = Method.UPDATE
+        for _ in range(int(90 / pace)):
+            for writer in writers:
+                writer.write("x")
+            await asyncio.sleep(pace)
+        assert at_most(board.all(Method.UPDATE), 50, 60)
+
+    on_a_board(story)
