@@ -41,13 +41,13 @@ class Message:
     """
 
     __slots__ = (
+        "__weakref__",
         "_backoff",
         "_failing_since",
         "_not_before",
         "_sent_at",
         "_sent_priority",
         "_settled",
-        "__weakref__",
         "channel_id",
         "error",
         "gap",
