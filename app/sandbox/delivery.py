@@ -69,6 +69,11 @@ class Dispatcher:
         self._hour = -1
         self._this_hour = 0
 
+    @property
+    def pending(self) -> int:
+        """How many events are on their way or wait for their next try."""
+        return len(self._tasks)
+
     def event(self, body: Json) -> None:
         """Deliver an event soon; order among events is left to chance."""
         if not self._within_the_hour(body):

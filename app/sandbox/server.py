@@ -366,6 +366,10 @@ class Sandbox:
         except TimeoutError:
             raise NotYet(f"not within {timeout:g} s\n{self._story()}") from None
 
+    async def settle(self, timeout: float = 10.0) -> None:  # noqa: ASYNC109 - as until
+        """Wait until every event has arrived or was given up; raises NotYet."""
+        await self.until(lambda: not self.core.dispatcher.pending, timeout)
+
     # What goes wrong
 
     def fault(

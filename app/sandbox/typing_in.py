@@ -10,6 +10,7 @@ from app.sandbox.workspace import Workspace
 _NAME = re.compile(r"(?<![\w<])@([a-z0-9._-]*[a-z0-9])", re.IGNORECASE)
 _CHANNEL = re.compile(r"(?<![\w&<])#([a-z0-9_-]+)")
 _LINK = re.compile(r"(?<![<|])https?://[^\s<>]*[^\s<>.,;:!?)\]'\"`]")
+_TOKEN = re.compile(r"(<[^<>]*>)")
 _KNOWN_TOKEN = re.compile(r"&lt;@([UW][A-Z0-9]+)&gt;")
 _BROADCASTS = ("channel", "here", "everyone")
 
@@ -25,8 +26,10 @@ def typed(text: str, workspace: Workspace) -> str:
         lambda match: f"<@{match[1]}>" if match[1] in workspace.people else match[0],
         kept,
     )
-    kept = _NAME.sub(lambda match: _mention(match, workspace), kept)
-    return _CHANNEL.sub(lambda match: _place(match, workspace), kept)
+    # Names count outside addresses only: every other piece is a finished token.
+    pieces = _TOKEN.split(kept)
+    pieces[::2] = [_named(piece, workspace) for piece in pieces[::2]]
+    return "".join(pieces)
 
 
 def uploaded(file: str | Json, user_id: str) -> Json:
@@ -44,6 +47,11 @@ def uploaded(file: str | Json, user_id: str) -> Json:
         "url_private": f"https://files.slack.com/files-pri/{file_id}",
         **given,
     }
+
+
+def _named(text: str, workspace: Workspace) -> str:
+    named = _NAME.sub(lambda match: _mention(match, workspace), text)
+    return _CHANNEL.sub(lambda match: _place(match, workspace), named)
 
 
 def _mention(match: re.Match[str], workspace: Workspace) -> str:

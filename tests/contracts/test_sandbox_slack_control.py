@@ -158,6 +158,9 @@ async def test_only_json_is_taken(
     form = {"user": "ana", "channel": "#general", "text": "hello"}
     async with session.post(url, data=form) as response:
         assert response.status == 400
+    # What a foreign page may send unasked, were it not for its origin.
+    async with session.post(url, data=json.dumps(form)) as response:
+        assert response.status == 400
     async with session.post(url, json=["hello"]) as response:
         assert response.status == 400
     headers = {"Content-Type": "application/json"}

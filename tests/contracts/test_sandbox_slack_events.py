@@ -176,7 +176,7 @@ async def test_nothing_comes_without_its_scope_or_subscription(
     sandbox.scopes.discard("im:history")
     await sandbox.say("ana", "dm:ana", "hello")
     await sandbox.say("ana", "#general", "@threadline hello")
-    await sandbox.until(sandbox.deliveries)
+    await sandbox.settle()
     assert [one.name for one in sandbox.deliveries()] == ["app_mention"]
 
 

@@ -42,6 +42,9 @@ async def test_what_is_waited_for_is_noticed_when_it_happens() -> None:
     await asyncio.sleep(0)
     seen.append(1)
     feed.publish("workspace", dict)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert waiting.done()
     assert await waiting == [1]
 
 
@@ -110,6 +113,7 @@ def test_a_trigger_is_good_for_one_view_and_three_seconds() -> None:
         ("<@U0EVE00001>", "&lt;@U0EVE00001&gt;"),
         ("1 < 2 && 3", "1 &lt; 2 &amp;&amp; 3"),
         ("see https://a.example/b?c=1&d=2.", "see <https://a.example/b?c=1&amp;d=2>."),
+        ("https://a.example/@ana#general", "<https://a.example/@ana#general>"),
         ("#general and #nowhere", "<#C0GENERAL1|general> and #nowhere"),
     ],
 )
