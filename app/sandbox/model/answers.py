@@ -35,6 +35,7 @@ _HELLO = re.compile(
 _MEMORY = 5
 _SUMMED_UP = 12
 _EXCERPT = 160
+_READ_UP_TO = 1_000
 
 SUGGESTIONS = (
     "“set the kitchen to 23 and the bedroom to 19”",
@@ -58,13 +59,13 @@ def answer(ask: Line, conversation: Conversation) -> str | None:
     if not text:
         return _take_up(conversation)
     for pattern, reply in _ANSWERS:
-        match = pattern.search(text)
+        match = pattern.search(text[:_READ_UP_TO])
         if match:
             return reply(match, ask, conversation)
     earlier = [line.text for line in conversation.lines]
     if house.wishes(text, earlier):
         return None
-    if _THANKS.search(text):
+    if _THANKS.search(text[:_READ_UP_TO]):
         return f"You're welcome{_by_name(ask)}."
     return (
         f"Hello{_by_name(ask)}! {help_text()}" if _HELLO.search(text) else help_text()
@@ -185,5 +186,5 @@ def is_about_talk(text: str) -> bool:
     """Whether a message speaks of what was said, so that rooms in it are not meant."""
     patterns = (_SAID, _SUMMARY, _WHO, _ME)
     return bool(_EXACTLY.match(text)) or any(
-        pattern.search(text) for pattern in patterns
+        pattern.search(text[:_READ_UP_TO]) for pattern in patterns
     )

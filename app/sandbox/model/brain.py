@@ -17,6 +17,7 @@ _THEN = re.compile(
     r"\b(?:story|tale|code|list|table|everything)\b.*\bthen\b",
     re.IGNORECASE | re.DOTALL,
 )
+_READ_UP_TO = 1_000
 _STEPS = "Let me look at the rooms first."
 _NO_TOOLS = "I can't reach the rooms from here: nobody gave me the tools for it."
 
@@ -69,7 +70,7 @@ def _is_words(ask: Line) -> bool:
 
 def _comes_first(ask: Line) -> bool:
     """Whether something is to be told before the rooms are seen to."""
-    return bool(_THEN.search(ask.text))
+    return bool(_THEN.search(ask.text[:_READ_UP_TO]))
 
 
 def _said_first(conversation: Conversation) -> tuple[Say, ...]:

@@ -1,7 +1,7 @@
 """What people want of the rooms, read from their words."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -61,6 +61,8 @@ _FILLER = re.compile(
 )
 _BEFORE = re.compile(r"\b(?:it|that|this|there|same)\b", re.IGNORECASE)
 _MOST_WORDS = 4
+# People say what they want early; a whole book is not searched for it.
+_READ_UP_TO = 1_000
 
 
 class Aim(StrEnum):
@@ -87,7 +89,8 @@ def wishes(text: str, before: Sequence[str] = ()) -> list[Wish]:
     """
     last = _last_room(before)
     found: list[Wish] = []
-    for sentence in _SENTENCE.split(re.sub(r"(?<=\d),(?=\d)", ".", text)):
+    words = re.sub(r"(?<=\d),(?=\d)", ".", text[:_READ_UP_TO])
+    for sentence in _SENTENCE.split(words):
         new = _settings(sentence, last) or _shifts(sentence, last)
         rest = _SET.sub(" ", sentence) if new else sentence
         if not (new and new[0].aim is Aim.SHIFT):
@@ -107,12 +110,16 @@ def _canonical(match: re.Match[str]) -> str:
     return next(room for room in ROOMS if word[:3] in room)
 
 
-def _last_room(before: Iterable[str]) -> str | None:
-    named = [room for text in before for room in known_rooms(text)]
-    return named[-1] if named else None
+def _last_room(before: Sequence[str]) -> str | None:
+    for text in reversed(before):
+        if named := known_rooms(text[:_READ_UP_TO]):
+            return named[-1]
+    return None
 
 
 def _settings(sentence: str, last: str | None) -> list[Wish]:
+    if not any(character.isdigit() for character in sentence):
+        return []
     has_verb = bool(_VERB.search(sentence))
     found = []
     for match in _SET.finditer(sentence):
