@@ -141,9 +141,9 @@ def person_json(person: Person) -> Json:
     """Return a member as `users.info` does with the scope `users:read`."""
     profile: Json = {
         "real_name": person.real_name,
-        "display_name": person.name,
+        "display_name": person.real_name,
         "real_name_normalized": person.real_name,
-        "display_name_normalized": person.name,
+        "display_name_normalized": person.real_name,
         "team": person.team_id,
     }
     if person.bot_id is not None:
