@@ -2,7 +2,7 @@
 
 import errno
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,19 +97,20 @@ async def running_bot(settings: Settings) -> AsyncGenerator[RunningBot]:
 
 @asynccontextmanager
 async def running_sandbox(
-    state: Path, port: int, *, with_bot: bool
+    state: Path, port: int, *, with_bot: bool, model: Mapping[str, str]
 ) -> AsyncGenerator[Sandbox]:
     """Serve a small Slack from the folder `state` until the block is left.
 
     Where the port is taken the next free one is used. With the bot in it, the bot's
-    database lives in the same folder, so that both begin and end together.
+    database lives in the same folder, so that both begin and end together. `model`
+    are settings of another model than the sandbox's own, if any.
     """
     sandbox = await _free_sandbox(state, port)
     try:
         if not with_bot:
             yield sandbox
             return
-        async with running_bot(_sandbox_settings(sandbox, state)):
+        async with running_bot(_sandbox_settings(sandbox, state, model)):
             yield sandbox
     finally:
         await sandbox.close()
@@ -125,14 +126,18 @@ async def _free_sandbox(state: Path, port: int) -> Sandbox:
     raise OSError(f"The ports {port} to {port + _PORTS_TRIED - 1} are all taken.")
 
 
-def _sandbox_settings(sandbox: Sandbox, state: Path) -> Settings:
+def _sandbox_settings(
+    sandbox: Sandbox, state: Path, model: Mapping[str, str]
+) -> Settings:
     settings = Settings.model_validate(
         {
             "slack_bot_token": sandbox.bot_token,
             "slack_app_token": sandbox.app_token,
             "slack_api_url": sandbox.api_url,
-            "openai_base_url": sandbox.model_url,
-            "openai_api_key": "sandbox",
+            **(
+                model
+                or {"openai_base_url": sandbox.model_url, "openai_api_key": "none"}
+            ),
             "database_url": f"sqlite:///{state / 'threadline.db'}",
         }
     )

@@ -13,7 +13,7 @@ from app import bootstrap
 from app.doctor import examine
 from app.errors import DatabaseUnavailable, SettingsError, SlackError
 from app.sandbox.server import Sandbox
-from app.settings import has_slack_settings, read_settings
+from app.settings import has_slack_settings, model_for_sandbox, read_settings
 from app.telemetry import configure_logging
 
 _SANDBOX_STATE = Path(".sandbox")
@@ -93,7 +93,10 @@ async def _serve(_: argparse.Namespace) -> None:
 
 async def _sandbox(arguments: argparse.Namespace) -> None:
     async with bootstrap.running_sandbox(
-        _SANDBOX_STATE, arguments.port, with_bot=arguments.with_bot
+        _SANDBOX_STATE,
+        arguments.port,
+        with_bot=arguments.with_bot,
+        model=model_for_sandbox(),
     ) as sandbox:
         if arguments.with_bot:
             print("A small Slack with Threadline in it, on this machine only.")

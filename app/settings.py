@@ -235,6 +235,31 @@ def has_slack_settings(
     )
 
 
+def model_for_sandbox(
+    environ: Mapping[str, str] | None = None, env_file: Path | None = _ENV_FILE
+) -> Mapping[str, str]:
+    """Return the model settings that the sandbox is to use, by field; none for its own.
+
+    A key that lies around is not enough: only SANDBOX_MODEL=openai asks for them.
+    Raises SettingsError.
+    """
+    surroundings = os.environ if environ is None else environ
+    match surroundings.get("SANDBOX_MODEL", "").strip().lower():
+        case "" | "offline":
+            return {}
+        case "openai":
+            given = _given(environ, env_file)
+            chosen = {
+                name: value
+                for name, value in given.items()
+                if name.startswith("openai_")
+            }
+            if chosen.keys().isdisjoint({"openai_api_key", "openai_base_url"}):
+                raise SettingsError(["OPENAI_API_KEY is missing for SANDBOX_MODEL"])
+            return chosen
+    raise SettingsError(["SANDBOX_MODEL must be offline or openai"])
+
+
 def _given(environ: Mapping[str, str] | None, env_file: Path | None) -> dict[str, str]:
     """Collect what is set, by field, without spaces around it and without blanks."""
     from_file = _read_file(env_file) if env_file else {}

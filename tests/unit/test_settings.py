@@ -7,7 +7,13 @@ import pytest
 from pydantic import SecretStr
 
 from app.errors import SettingsError
-from app.settings import Delivery, Settings, has_slack_settings, read_settings
+from app.settings import (
+    Delivery,
+    Settings,
+    has_slack_settings,
+    model_for_sandbox,
+    read_settings,
+)
 
 ROOT = Path(__file__).parents[2]
 GOOD = {
@@ -284,3 +290,19 @@ def test_the_example_file_names_every_setting_and_no_other() -> None:
     named = re.findall(r"^#? ?([A-Z_]+)=", example, re.MULTILINE)
 
     assert sorted(named) == sorted(name.upper() for name in Settings.model_fields)
+
+
+def test_a_key_that_lies_around_does_not_reach_the_sandbox():
+    assert model_for_sandbox({"OPENAI_API_KEY": "sk-1"}, env_file=None) == {}
+
+
+def test_the_sandbox_uses_a_real_model_when_it_is_asked_to():
+    environ = {"SANDBOX_MODEL": "openai", "OPENAI_API_KEY": "sk-1", "HOST": "::1"}
+
+    assert model_for_sandbox(environ, env_file=None) == {"openai_api_key": "sk-1"}
+
+
+@pytest.mark.parametrize("asked", [{"SANDBOX_MODEL": "openai"}, {"SANDBOX_MODEL": "x"}])
+def test_a_sandbox_model_that_cannot_be_had_is_told(asked: dict[str, str]):
+    with pytest.raises(SettingsError, match="SANDBOX_MODEL"):
+        model_for_sandbox(asked, env_file=None)
