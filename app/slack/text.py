@@ -148,7 +148,7 @@ class _Paragraph:
             elif match["scheme"]:
                 start = scheme_start(text, match.start(), match.end())
                 self._put(text[match.start() : start])
-                position = self._bare(start)
+                position = self._bare(start, glued=start > match.start())
             elif is_host(text, match.start(), match["dotted"]):
                 position = self._bare(match.start())
             else:
@@ -259,12 +259,13 @@ class _Paragraph:
         else:
             self._put_code(_as_code(address))
 
-    def _bare(self, start: int) -> int:
+    def _bare(self, start: int, *, glued: bool = False) -> int:
         found = address_at(self._text, start)
         if not found.text:
             self._put(self._text[start])
             return start + 1
-        if found.stands_alone and self._links.allows_bare(found.text):
+        is_free = found.stands_alone and not glued
+        if is_free and self._links.allows_bare(found.text):
             self._put(found.text)
         else:
             self._put_code(_as_code(found.text))
