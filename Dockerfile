@@ -25,9 +25,11 @@ COPY app ./app
 # Compiled here, because the program may not write beside itself.
 RUN python -m compileall -q app migrations
 
+# HOME: the Slack library asks for one, and a uid chosen at `docker run` has none.
 ENV PATH=/opt/threadline/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
+    HOME=/data \
     HOST=0.0.0.0 \
     DATABASE_URL=sqlite:////data/threadline.db
 VOLUME /data
