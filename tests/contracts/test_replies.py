@@ -103,7 +103,7 @@ class House:
     parts: PartsInMemory = field(default_factory=PartsInMemory)
     data: DataInMemory = field(default_factory=DataInMemory)
     first_paint: str = "snappy"
-    has_lease: bool = True
+    owner: int = 1
     replies: Replies | None = None
 
     async def open(self, turn: Turn | None = None) -> EditedReply:
@@ -116,9 +116,15 @@ class House:
             now=self.clock.now,
             sleep_until=self.clock.sleep_until,
         )
+        owner = self.owner
         return await self.replies.open(
-            turn or a_turn(), holds_lease=lambda: self.has_lease
+            turn or a_turn(), holds_lease=lambda: self.owner == owner
         )
+
+    async def take_over(self) -> EditedReply:
+        """The process that answers dies, and another one goes on."""
+        self.owner += 1
+        return await self.open()
 
     @property
     def seen(self) -> list[str]:
@@ -642,7 +648,7 @@ def test_nothing_is_sent_once_the_lease_is_lost() -> None:
         reply = await house.open()
         await type_in(reply, "Some text.")
         await asyncio.sleep(1)
-        house.has_lease = False
+        house.owner += 1
         calls = len(house.slack.calls)
         await type_in(reply, " And more of it.", pace=0.5)
         with pytest.raises(LeaseLost):
@@ -657,7 +663,7 @@ def test_another_process_goes_on_in_the_same_message() -> None:
         reply = await house.open()
         await type_in(reply, "The first owner wrote this before it died")
         await asyncio.sleep(2)
-        second = await house.open()
+        second = await house.take_over()
         await type_in(second, "The second")
         await asyncio.sleep(3)
         assert house.seen[0].startswith("The first owner wrote this before it died")
@@ -675,7 +681,7 @@ def test_a_card_shown_before_a_crash_is_neither_lost_nor_doubled() -> None:
         house.data.stored = [a_change(0)]
         reply.attach(a_change(0))
         await asyncio.sleep(3)
-        second = await house.open()
+        second = await house.take_over()
         second.append("I'll set it.")
         second.start_message("msg_2")
         second.attach(a_change(0))
@@ -699,11 +705,37 @@ def test_a_post_that_a_dead_process_intended_is_looked_for_first() -> None:
         house.parts.rows[0] = ReplyPart(
             part_no=0, kind=PartKind.TEXT, post_key=row.post_key
         )
-        second = await house.open()
+        second = await house.take_over()
         await type_in(second, "Whole.")
         await second.finish(DONE)
         assert house.seen == ["Whole.\n— completed · 9 s"]
         assert house.parts.rows[0].ts == row.ts
+
+    in_a_house(story)
+
+
+@pytest.mark.parametrize("is_noted", [True, False])
+def test_a_card_that_a_dead_process_posted_is_not_posted_again(is_noted: bool) -> None:
+    async def story(house: House) -> None:
+        reply = await house.open()
+        house.data.stored = [a_change(0)]
+        reply.attach(a_change(0))
+        await asyncio.sleep(1)
+        house.data.part_of.clear()
+        if not is_noted:
+            row = house.parts.rows[0]
+            house.parts.rows[0] = ReplyPart(
+                part_no=0, kind=PartKind.DATA, post_key=row.post_key
+            )
+        second = await house.take_over()
+        second.attach(a_change(0))
+        await type_in(second, "It is set.")
+        await second.finish(DONE)
+        assert [seen.split("\n")[0] for seen in house.seen] == [
+            "1 temperature changed",
+            "It is set.",
+        ]
+        assert house.data.part_of == {0: 0}
 
     in_a_house(story)
 

@@ -75,7 +75,8 @@ class EditedReply:
         if rows:
             data = await self._desk.data_messages.of_turn(self._turn.lease)
             self._story.take_up(rows, data)
-            self._seen_data = {each.seq for each in data if each.part_no is not None}
+            parts = self._story.parts
+            self._seen_data = {each.seq for part in parts for each in part.data}
         delay = 0.0 if self._sign.is_refused else _PATIENCE_FOR_TEXT
         self._story.newest_text().paint_at = now + delay
         self._offer_post()

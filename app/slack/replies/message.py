@@ -32,6 +32,10 @@ class Method(StrEnum):
 Send = Callable[[], Awaitable[bool]]
 
 
+async def _nothing() -> bool:
+    return False
+
+
 class Message:
     """What is still to be sent of one message, and when that may be.
 
@@ -140,6 +144,8 @@ class Message:
         """Nothing more is to be sent."""
         self.is_closed = True
         self.stamp += 1
+        # Old queue entries may outlive the reply; they must not keep it.
+        self.send = _nothing
         self.error = self.error or error
 
     async def settled(self) -> None:

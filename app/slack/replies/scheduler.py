@@ -150,7 +150,7 @@ class EditScheduler:
 
     def _place(self, message: Message, now: float, lanes: dict[int, _Lane]) -> None:
         """Queue `message` for its time, or for a token if its time has come."""
-        if message.priority is None or message.in_flight or message.is_closed:
+        if message.priority is None or message.is_closed:
             return
         message.stamp += 1
         at = message.due_at()

@@ -117,10 +117,20 @@ class Story:
             )
             self.parts.append(part)
             self._next_number = row.part_no + 1
+        self._fill_empty_cards([each for each in data if each.part_no is None])
         texts = self.texts
         for part, following in pairwise(texts):
             part.end = following.start if part.end is None else part.end
         self.draft.is_held = any(part.is_above for part in texts)
+
+    def _fill_empty_cards(self, unshown: list[StoredDataMessage]) -> None:
+        """A card whose content was not written down any more shows what is due."""
+        due = [each for each in unshown if not is_quiet(each.message)]
+        for part in [each for each in self.parts if isinstance(each, DataPart)]:
+            if not part.data:
+                part.data, due = due[:MAX_CARDS], due[MAX_CARDS:]
+            if not part.data:
+                self.parts.remove(part)
 
     @property
     def texts(self) -> list[TextPart]:

@@ -60,6 +60,7 @@ HOSTILE = [
     "1. x\n   ```bash\ncurl https://in.code\n   ```\nhttps://evil.example/?q=1",
     "- ```\nhttps://in.code/\n```\nhttps://evil.example/?q=1",
     "    ```\nhttps://evil.example/?q=1\n    ```",
+    "```html\n<!channel> <https://evil.example/?q=1|x> <@U1>\n```",
     "~~~\n```\n~~~\nhttps://evil.example/?q=1",
     "h\u200bttps://evil.example/?q=1 \u202ehttps://evil.example/?q=1",
     "a\U000e0041\U000e0042 <\u200b!channel>",
