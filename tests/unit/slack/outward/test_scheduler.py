@@ -146,6 +146,7 @@ def test_the_same_text_is_not_sent_twice_and_costs_nothing() -> None:
             each.message.method = Method.UPDATE
             each.write("x", Priority.DATA)
         await asyncio.sleep(0.5)
+        assert len(board.calls) == 11
         assert board.calls[-1][0] - started < 0.1
 
     on_a_board(story)
