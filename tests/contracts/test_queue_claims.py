@@ -1,6 +1,7 @@
 """How ready conversations become turns, and turns change hands."""
 
 import asyncio
+from functools import partial
 from itertools import chain
 
 import pytest
@@ -58,6 +59,19 @@ async def test_a_thread_that_wants_more_goes_to_the_end_of_the_line(
 
     turns = await queue.claim()
     assert [texts(turn)[0] for turn in turns] == ["other", "busy again"]
+
+
+async def test_the_line_is_by_time_of_being_ready_not_of_being_known(
+    database: Database,
+) -> None:
+    queue = Queue(database)
+    await _fill(queue, 3)
+    async with database.write() as transaction:
+        await transaction.execute(text("UPDATE conversations SET ready_at = -ready_at"))
+
+    claimed = [texts(turn)[0] for _ in range(3) for turn in await queue.claim(limit=1)]
+
+    assert claimed == ["T1 2", "T1 1", "T1 0"]
 
 
 async def test_full_teams_are_passed_over(database: Database) -> None:
@@ -180,14 +194,14 @@ async def test_a_former_owner_can_write_nothing(database: Database) -> None:
         if is_claimed_again:
             await queue.claim_one()
         for attempt in (
-            queue.store.finish(stale.lease, CANCELLED, TurnState.CANCELLED),
-            queue.store.release(stale.lease),
-            queue.store.save_run(stale.lease, run),
-            queue.store.prepare(stale.lease, items_of(stale), {}),
-            parts.posted(stale.lease, 0, "1.0"),
+            partial(queue.store.finish, stale.lease, CANCELLED, TurnState.CANCELLED),
+            partial(queue.store.release, stale.lease),
+            partial(queue.store.save_run, stale.lease, run),
+            partial(queue.store.prepare, stale.lease, items_of(stale), {}),
+            partial(parts.posted, stale.lease, 0, "1.0"),
         ):
             with pytest.raises(LeaseLost):
-                await attempt
+                await attempt()
 
     assert await queue.rows("SELECT state, run_status FROM turns") == [
         ("running", None)
@@ -275,18 +289,21 @@ async def test_a_stop_outlives_its_owner(database: Database) -> None:
     )
 
 
-async def test_a_removed_or_dropped_message_is_gone_from_a_resumed_turn(
+async def test_a_removed_message_is_gone_from_a_resumed_turn(
     database: Database,
 ) -> None:
     queue = Queue(database)
     second = said("two", when=1, thread=0, mention=True)
-    await queue.add(said("one", mention=True), second)
+    aside = said("hm", when=2, thread=0, by=BEN)
+    await queue.add(said("one", mention=True), second, aside)
     turn = await queue.claim_one()
     await queue.inbox.delete(removed(second))
+    await queue.inbox.delete(removed(aside))
 
     await queue.store.release(turn.lease)
+    again = await queue.claim_one()
 
-    assert texts(await queue.claim_one()) == ["one"]
+    assert [message.text for message in again.messages] == ["one"]
 
 
 async def test_what_is_ready_and_what_waits_can_be_told(database: Database) -> None:

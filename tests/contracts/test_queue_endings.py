@@ -275,6 +275,23 @@ async def test_of_a_long_history_the_newest_whole_turns_are_read(
     assert kept[0][1]["text"] == "ask 4"
 
 
+async def test_of_a_history_of_many_items_the_newest_whole_turns_are_read(
+    database: Database,
+) -> None:
+    queue = Queue(database)
+    for when in range(6):
+        await queue.add(said(f"ask {when}", when=when, thread=0, mention=True))
+        turn = await queue.claim_one()
+        await queue.store.prepare(turn.lease, items_of(turn), {})
+        output = [{"text": f"say {when}"} for _ in range(120)]
+        await queue.store.finish(turn.lease, COMPLETED, TurnState.DONE, output=output)
+
+    kept = await _history(queue, turn)
+
+    assert len(kept) == 4 * 121
+    assert kept[0][1]["text"] == "ask 2"
+
+
 async def test_a_single_enormous_turn_is_read_whole(database: Database) -> None:
     queue = Queue(database)
     turn = await _prepared(queue)

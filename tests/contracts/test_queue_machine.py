@@ -273,7 +273,7 @@ def test_the_queue_is_what_the_model_says(database_url: str) -> None:
             run_state_machine_as_test(
                 lambda: QueueMachine(database, runner),  # type: ignore[arg-type]
                 settings=settings(
-                    max_examples=15,
+                    max_examples=20,
                     stateful_step_count=25,
                     deadline=None,
                     database=None,
