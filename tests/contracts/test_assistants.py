@@ -1,6 +1,7 @@
 """What every assistant promises, whatever server it speaks to."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -62,17 +63,17 @@ SCENES = {
 }
 
 
-class Backend:
+class Backend(ABC):
     """A server on stage: it can set a scene and see whether it was hung up on."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
 
-    def set(self, name: str) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def set(self, name: str) -> None: ...
 
-    async def wait_until_hung_up(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    async def wait_until_hung_up(self) -> None: ...
 
     async def hear_run(self, scene: str) -> Heard:
         self.stage.say(SCENES[scene].says)

@@ -157,7 +157,7 @@ async def test_a_guest_is_told_apart_by_users_info(
     guest = sandbox.change_person("chloe", is_restricted=True)
     answer = await slack.users_info(user=guest.user_id)
     assert answer["user"]["is_restricted"]
-    assert answer["user"]["profile"]["display_name"] == "chloe"
+    assert answer["user"]["profile"]["display_name"] == "Chloé"
 
 
 async def test_lists_of_people_members_and_channels(
