@@ -97,7 +97,7 @@ async def test_the_sandbox_grants_every_scope_that_is_needed(parts: Parts) -> No
 
 
 async def test_a_mention_arrives_as_two_events_of_one_message(parts: Parts) -> None:
-    ts = await parts.sandbox.say("Ana", "#general", "@threadline hello")
+    ts = await parts.sandbox.say("ana", "#general", "@threadline hello")
     await parts.until(lambda: len(parts.inbox.messages) == 2)
 
     assert {message.ts for message in parts.inbox.messages} == {ts}
@@ -108,17 +108,17 @@ async def test_a_mention_arrives_as_two_events_of_one_message(parts: Parts) -> N
 
 
 async def test_a_direct_message_arrives(parts: Parts) -> None:
-    await parts.sandbox.say("Ana", "dm:ana", "hello")
+    await parts.sandbox.say("ana", "dm:ana", "hello")
     await parts.until(lambda: bool(parts.inbox.messages))
 
     assert parts.inbox.messages[0].channel_kind is ChannelKind.IM
 
 
 async def test_an_edit_and_a_removal_arrive(parts: Parts) -> None:
-    ts = await parts.sandbox.say("Ana", "dm:ana", "hello")
-    await parts.sandbox.edit("Ana", "dm:ana", ts, "good bye")
+    ts = await parts.sandbox.say("ana", "dm:ana", "hello")
+    await parts.sandbox.edit("ana", "dm:ana", ts, "good bye")
     await parts.until(lambda: len(parts.inbox.messages) == 2)
-    await parts.sandbox.delete("Ana", "dm:ana", ts)
+    await parts.sandbox.delete("ana", "dm:ana", ts)
     await parts.until(lambda: bool(parts.inbox.deleted))
 
     newest = max(parts.inbox.messages, key=lambda each: float(each.edited_ts or 0))
@@ -128,9 +128,9 @@ async def test_an_edit_and_a_removal_arrive(parts: Parts) -> None:
 
 
 async def test_a_removed_root_with_replies_arrives_as_a_removal(parts: Parts) -> None:
-    ts = await parts.sandbox.say("Ana", "#general", "@threadline hello")
-    await parts.sandbox.say("Ben", "#general", "me too", thread_ts=ts)
-    await parts.sandbox.delete("Ana", "#general", ts)
+    ts = await parts.sandbox.say("ana", "#general", "@threadline hello")
+    await parts.sandbox.say("ben", "#general", "me too", thread_ts=ts)
+    await parts.sandbox.delete("ana", "#general", ts)
     await parts.until(lambda: bool(parts.inbox.deleted))
 
     assert parts.inbox.deleted[0].ts == ts
@@ -149,7 +149,7 @@ async def test_our_own_messages_and_edits_do_not_come_back_to_us(parts: Parts) -
 
 async def test_a_channel_message_that_is_not_for_us_is_dropped(parts: Parts) -> None:
     before = telemetry.counters["slack.dropped.unrelated"]
-    await parts.sandbox.say("Ana", "#general", "lunch?")
+    await parts.sandbox.say("ana", "#general", "lunch?")
     await parts.until(
         lambda: telemetry.counters["slack.dropped.unrelated"] == before + 1
     )
@@ -159,7 +159,7 @@ async def test_a_channel_message_that_is_not_for_us_is_dropped(parts: Parts) -> 
 
 async def test_a_click_on_stop_arrives_with_its_turn_and_thread(parts: Parts) -> None:
     parts.inbox.running = {42}
-    root = await parts.sandbox.say("Ana", "#general", "hello")
+    root = await parts.sandbox.say("ana", "#general", "hello")
     button = {
         "type": "button",
         "action_id": STOP_ACTION,
@@ -172,16 +172,16 @@ async def test_a_click_on_stop_arrives_with_its_turn_and_thread(parts: Parts) ->
         text="On it",
         blocks=[{"type": "actions", "elements": [button]}],
     )
-    status = await parts.sandbox.click("Ben", "#general", posted["ts"], STOP_ACTION)
+    status = await parts.sandbox.click("ben", "#general", posted["ts"], STOP_ACTION)
 
     assert status == 200
     assert parts.inbox.stops == [(42, parts.sandbox.people["ben"].user_id)]
 
 
 async def test_a_thread_that_the_bot_is_called_into_can_be_read(parts: Parts) -> None:
-    root = await parts.sandbox.say("Ana", "#general", "it is cold & dark")
-    await parts.sandbox.say("Ben", "#general", "<not> here", thread_ts=root)
-    await parts.sandbox.say("Ana", "#general", "@threadline and @Ben?", thread_ts=root)
+    root = await parts.sandbox.say("ana", "#general", "it is cold & dark")
+    await parts.sandbox.say("ben", "#general", "<not> here", thread_ts=root)
+    await parts.sandbox.say("ana", "#general", "@threadline and @Ben?", thread_ts=root)
     await parts.until(lambda: bool(parts.inbox.messages))
     people = People(parts.client)
     context = ThreadContext(parts.client, parts.introduction.bot, people)
@@ -198,8 +198,8 @@ async def test_a_thread_that_the_bot_is_called_into_can_be_read(parts: Parts) ->
 
 async def test_reactions_and_opened_pages_are_acknowledged(parts: Parts) -> None:
     before = telemetry.counters["slack.event.reaction_added"]
-    ts = await parts.sandbox.say("Ana", "#general", "lunch?")
-    await parts.sandbox.react("Ben", "#general", ts, "eyes")
+    ts = await parts.sandbox.say("ana", "#general", "lunch?")
+    await parts.sandbox.react("ben", "#general", ts, "eyes")
     await parts.until(
         lambda: telemetry.counters["slack.event.reaction_added"] == before + 1
     )
@@ -214,7 +214,7 @@ async def test_an_unknown_command_is_acknowledged(parts: Parts) -> None:
 async def test_what_could_not_be_stored_comes_again(parts: Parts) -> None:
     parts.inbox.failure = ValueError("not now")
     before = telemetry.counters["slack.not_acknowledged"]
-    await parts.sandbox.say("Ana", "dm:ana", "hello")
+    await parts.sandbox.say("ana", "dm:ana", "hello")
     await parts.until(lambda: telemetry.counters["slack.not_acknowledged"] > before)
     parts.inbox.failure = None
 
