@@ -62,6 +62,7 @@ class IncomingMessage:
     edited_ts: str | None = None
     mentions_other_first: bool = False
     from_bot: bool = False
+    bot_id: str | None = None
     external: bool = False
 
     @property
@@ -94,6 +95,7 @@ class Person:
     user_id: str
     name: str
     is_bot: bool = False
+    bot_id: str | None = None
     is_guest: bool = False
     is_stranger: bool = False
 

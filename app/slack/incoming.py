@@ -154,6 +154,7 @@ def _read_message(
         edited_ts=edited_ts or valid_ts(text_at(message, "edited", "ts")),
         mentions_other_first=_opens_with_another(raw, bot),
         from_bot=is_from_bot(message),
+        bot_id=_matching(_ID, text_at(message, "bot_id")),
         external=_is_external(author_team_id, body, bot),
     )
     before = text_at(event, "previous_message", "text") or ""

@@ -135,6 +135,7 @@ def read_person(user: Payload, team_id: str, user_id: str) -> Person:
         user_id=user_id,
         name=next(filter(None, map(clean_name, names)), user_id),
         is_bot=user.get("is_bot") is True or user_id == "USLACKBOT",
+        bot_id=text_at(profile, "bot_id"),
         is_guest=True in (user.get("is_restricted"), user.get("is_ultra_restricted")),
         is_stranger=_is_stranger(user, team_id),
     )

@@ -98,7 +98,8 @@ def decide(
 
 def refusal_of(person: Person, policy: AnswerPolicy) -> Refusal | None:
     """Return why this person is never answered, if so."""
-    if person.is_bot and person.user_id not in policy.allowed_bots:
+    is_allowed = policy.allowed_bots & {person.user_id, person.bot_id}
+    if person.is_bot and not is_allowed:
         return Refusal.BOT
     if person.is_stranger and not policy.allow_external:
         return Refusal.STRANGER
@@ -125,7 +126,7 @@ def _is_out_of_bounds(
     message: IncomingMessage, person: Person | None, policy: AnswerPolicy
 ) -> bool:
     is_bot = message.from_bot or (person is not None and person.is_bot)
-    if is_bot and message.author_id not in policy.allowed_bots:
+    if is_bot and not policy.allowed_bots & {message.author_id, message.bot_id}:
         return True
     return (
         policy.allowed_channels is not None
@@ -137,7 +138,8 @@ def _is_out_of_bounds(
 def _is_asked(message: IncomingMessage, facts: ConversationFacts) -> bool:
     if _is_addressed(message):
         return True
-    if not facts.exists or message.mentions_other_first:
+    # Two bots that answer whatever the other says would never end.
+    if not facts.exists or message.mentions_other_first or message.from_bot:
         return False
     match facts.follow:
         case Follow.ALWAYS:
@@ -145,7 +147,7 @@ def _is_asked(message: IncomingMessage, facts: ConversationFacts) -> bool:
         case Follow.MENTIONS:
             return False
         case Follow.AUTOMATIC:
-            return not message.from_bot and not set(facts.humans) - {message.author_id}
+            return not set(facts.humans) - {message.author_id}
 
 
 def _is_addressed(message: IncomingMessage) -> bool:

@@ -1,5 +1,7 @@
 """Who is answered."""
 
+from dataclasses import replace
+
 import pytest
 
 from app.domain import (
@@ -255,19 +257,35 @@ def test_an_allowed_channel_is_answered() -> None:
     assert decide(message(mentioned=True), NOWHERE, None, policy) == Answer()
 
 
+ANA = Person(team_id="T1", user_id="UANA", name="Ana")
+
+
 @pytest.mark.parametrize(
-    ("trait", "refusal", "allowing"),
+    ("person", "refusal", "allowing"),
     [
-        ("is_guest", Refusal.GUEST, AnswerPolicy(allow_guests=True)),
-        ("is_stranger", Refusal.STRANGER, AnswerPolicy(allow_external=True)),
-        ("is_bot", Refusal.BOT, AnswerPolicy(allowed_bots=frozenset({"UANA"}))),
+        pytest.param(
+            replace(ANA, is_guest=True),
+            Refusal.GUEST,
+            AnswerPolicy(allow_guests=True),
+            id="a guest",
+        ),
+        pytest.param(
+            replace(ANA, is_stranger=True),
+            Refusal.STRANGER,
+            AnswerPolicy(allow_external=True),
+            id="a stranger",
+        ),
+        pytest.param(
+            replace(ANA, is_bot=True),
+            Refusal.BOT,
+            AnswerPolicy(allowed_bots=frozenset({"UANA"})),
+            id="a bot",
+        ),
     ],
 )
 def test_some_are_refused_unless_allowed(
-    trait: str, refusal: Refusal, allowing: AnswerPolicy
+    person: Person, refusal: Refusal, allowing: AnswerPolicy
 ) -> None:
-    person = Person(team_id="T1", user_id="UANA", name="Ana", **{trait: True})
-
     assert refusal_of(person, ANYBODY) is refusal
     assert refusal_of(person, allowing) is None
     assert decide(message(mentioned=True), ALONE, person, allowing) == Answer()
@@ -283,15 +301,20 @@ def test_a_known_guest_is_refused_where_they_ask_and_heard_where_they_talk() -> 
     assert talks == Overhear()
 
 
-def test_an_allowed_bot_is_answered_when_it_asks_and_never_counts_as_alone() -> None:
-    policy = AnswerPolicy(allowed_bots=frozenset({"UBOT"}))
-    facts = ConversationFacts(exists=True)
+@pytest.mark.parametrize("allowed_id", ["UBOT", "BBOT"])
+def test_an_allowed_bot_is_answered_when_it_mentions_us_and_at_no_other_time(
+    allowed_id: str,
+) -> None:
+    policy = AnswerPolicy(allowed_bots=frozenset({allowed_id}))
+    known = Person(team_id="T1", user_id="UBOT", name="B", is_bot=True, bot_id="BBOT")
+    talk = replace(message(author="UBOT", bot=True), bot_id="BBOT")
+    ask = replace(talk, mentioned=True)
 
-    asks = decide(message(author="UBOT", bot=True, mentioned=True), facts, None, policy)
-    talks = decide(message(author="UBOT", bot=True), facts, None, policy)
-
-    assert asks == Answer()
-    assert talks == Overhear()
+    for person in (None, known):
+        assert decide(ask, ALONE, person, policy) == Answer()
+        assert decide(talk, ALONE, person, policy) == Overhear()
+        followed = decide(talk, following(Follow.ALWAYS), person, policy)
+        assert followed == Overhear()
 
 
 @pytest.mark.parametrize("text", ["stop", " Stop. ", "STOP!!", "stop\n"])
