@@ -64,9 +64,3 @@ def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
         task.cancel()
     if tasks:
         loop.run_until_complete(asyncio.wait(tasks))
-
-
-async def until(condition: Callable[[], bool], *, tick: float = 0.01) -> None:
-    """Let time pass until `condition` holds."""
-    while not condition():  # noqa: ASYNC110 - a virtual clock makes waiting exact
-        await asyncio.sleep(tick)

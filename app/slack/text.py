@@ -12,7 +12,6 @@ from app.slack.links import (
     LinkPolicy,
     address_at,
     is_host,
-    links_in,
     scheme_start,
 )
 from app.slack.markdown import Fence, Prose, chunks
@@ -20,7 +19,6 @@ from app.slack.markdown import Fence, Prose, chunks
 __all__ = [
     "LinkPolicy",
     "escape_mrkdwn",
-    "links_in",
     "neutralise",
     "plain_text",
     "readable",

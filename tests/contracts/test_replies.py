@@ -35,7 +35,7 @@ from app.errors import (
 from app.slack.replies.edited import EditedReply
 from app.slack.replies.replies import Replies
 from app.turns.reply import Reply
-from tests.fakes_clock import Clock, until, virtually
+from tests.fakes_clock import Clock, virtually
 from tests.unit.slack.outward.slack_in_memory import (
     DataInMemory,
     PartsInMemory,
@@ -156,7 +156,9 @@ def test_the_first_sign_comes_at_once_and_stays_until_the_end() -> None:
         assert house.slack.status == "is working on it"
         assert house.seen == []
         await type_in(reply, "The kitchen is at 22 °C.")
-        await until(lambda: house.slack.status == "is working on it")
+        await asyncio.sleep(2)
+        assert len(house.seen) == 1
+        assert house.slack.status == "is working on it"
         await reply.finish(DONE)
         assert house.slack.status == ""
 
@@ -240,6 +242,7 @@ def test_the_status_is_set_again_before_slack_drops_it() -> None:
         reply = await house.open()
         await asyncio.sleep(300)
         times = [call.at for call in house.slack.of("assistant.threads.setStatus")]
+        times.append(house.clock.now())
         gaps = [later - earlier for earlier, later in pairwise(times)]
         assert max(gaps) < 120
         assert len(times) < 10
@@ -334,6 +337,35 @@ def test_a_card_after_text_starts_a_new_text_part_below_it() -> None:
             "It is set.\n— completed · 9 s",
         ]
         assert reply.text == "I'll set it.\n\nIt is set."
+
+    in_a_house(story)
+
+
+def test_only_the_newest_text_has_the_line_and_the_button() -> None:
+    async def story(house: House) -> None:
+        reply = await house.open()
+        await type_in(reply, "I'll set it.")
+        await asyncio.sleep(1)
+        reply.attach(a_change(0))
+        await type_in(reply, "It is being set.")
+        await asyncio.sleep(4)
+        assert ["[Stop]" in seen for seen in house.seen] == [False, False, True]
+        assert house.seen[0] == "I'll set it."
+        await reply.finish(DONE)
+
+    in_a_house(story)
+
+
+def test_half_written_markdown_looks_whole_on_the_way() -> None:
+    async def story(house: House) -> None:
+        reply = await house.open()
+        await type_in(reply, "This is **very imp")
+        await asyncio.sleep(2)
+        assert house.seen[0].startswith("This is **very imp**\n")
+        await type_in(reply, "ortant** and `cod")
+        await asyncio.sleep(2)
+        assert house.seen[0].startswith("This is **very important** and `cod`\n")
+        await reply.finish(DONE)
 
     in_a_house(story)
 
@@ -493,6 +525,21 @@ def test_a_message_too_many_after_a_replacement_is_removed() -> None:
         await reply.finish(DONE)
         assert house.seen == ["Short.\n— completed · 9 s"]
         assert list(house.parts.rows) == [0]
+
+    in_a_house(story)
+
+
+def test_a_long_replacement_is_cut_anew_without_a_word_twice() -> None:
+    async def story(house: House) -> None:
+        reply = await house.open()
+        await type_in(reply, "Some words. " * 1_500, size=600)
+        await asyncio.sleep(5)
+        words = [f"word{number}." for number in range(2_500)]
+        reply.replace(" ".join(words))
+        await reply.finish(DONE)
+        bodies = [seen.split("\n— ")[0] for seen in house.seen]
+        assert " ".join(bodies).split() == words
+        assert len(house.slack.of("chat.postMessage")) == len(bodies) == 3
 
     in_a_house(story)
 
@@ -665,6 +712,8 @@ def test_another_process_goes_on_in_the_same_message() -> None:
         await asyncio.sleep(2)
         second = await house.take_over()
         await type_in(second, "The second")
+        second.show_status(a_run(RunStatus.IN_PROGRESS))
+        second.show_step("looking around")
         await asyncio.sleep(3)
         assert house.seen[0].startswith("The first owner wrote this before it died")
         await type_in(second, " owner says it all.")
