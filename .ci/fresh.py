@@ -1,30 +1,28 @@
 """Empties .sandbox/, unless a sandbox is using it."""  # noqa: INP001
 
+import fcntl
 import shutil
-import sqlite3
 import sys
-from contextlib import closing
 from pathlib import Path
 
 SANDBOX = Path(".sandbox")
 
 
-def is_open(database: Path) -> bool:
-    """Tell whether another process has this SQLite database open."""
+def is_in_use() -> bool:
+    """Tell whether a sandbox holds the folder."""
     try:
-        with closing(sqlite3.connect(database, timeout=0)) as connection:
-            # SQLite leaves its write-ahead log only while nobody else is connected.
-            connection.execute("PRAGMA journal_mode = DELETE")
-    except sqlite3.OperationalError:
-        return True
-    except sqlite3.DatabaseError:
+        with (SANDBOX / "lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
         return False
+    except BlockingIOError:
+        return True
     return False
 
 
 def main() -> None:
     """Remove what .sandbox/ holds."""
-    if any(is_open(database) for database in SANDBOX.rglob("*.db")):
+    if is_in_use():
         sys.exit("The sandbox is running: stop it first, with Ctrl-C where it runs.")
     for entry in SANDBOX.iterdir() if SANDBOX.is_dir() else ():
         if entry.is_dir() and not entry.is_symlink():

@@ -1,22 +1,21 @@
 """Composition root: the only place that picks concrete classes."""
 
 import errno
+import fcntl
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import aiohttp
-import httpx2
 from aiohttp import web
-from openai import AsyncOpenAI
 from slack_sdk.web.async_client import AsyncWebClient
 
 from app.assistants.instructions import INSTRUCTIONS
-from app.assistants.responses_api import Capabilities, ResponsesAssistant
-from app.domain import Refusal, SlackThread, Turn
-from app.errors import DatabaseUnavailable, SettingsError
+from app.assistants.responses_api import ResponsesAssistant
+from app.connections import model_client_of, open_database, slack_client
+from app.domain import Turn
+from app.errors import DatabaseUnavailable
 from app.health import add_health_routes, listening
 from app.sandbox.server import Sandbox
 from app.settings import Settings
@@ -27,14 +26,13 @@ from app.slack.http import add_slack_routes
 from app.slack.intake import Intake
 from app.slack.outbound import Outbound
 from app.slack.people import People
-from app.slack.proxy import proxy_for
 from app.slack.replies.replies import Replies
 from app.slack.socket_mode import SocketMode
 from app.storage.data_messages import DataMessages
 from app.storage.database import Database
 from app.storage.inbox import Inbox
 from app.storage.leases import Leases
-from app.storage.migrate import migrate, schema_fault
+from app.storage.migrate import migrate
 from app.storage.policy import AnswerPolicy
 from app.storage.reply_parts import ReplyParts
 from app.storage.rooms import Rooms
@@ -49,8 +47,6 @@ from app.turns.reply import Reply
 from app.turns.run_turn import TurnRunner
 from app.turns.worker import Worker
 
-# Slack answers edits within a second or so; what takes longer than this is lost.
-_SLACK_TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10)
 _PORTS_TRIED = 20
 
 
@@ -103,17 +99,29 @@ async def running_sandbox(
 
     Where the port is taken the next free one is used. With the bot in it, the bot's
     database lives in the same folder, so that both begin and end together. `model`
-    are settings of another model than the sandbox's own, if any.
+    are settings of another model than the sandbox's own, if any. Raises OSError when
+    a sandbox is running in that folder already, or no port is free.
     """
-    sandbox = await _free_sandbox(state, port)
-    try:
-        if not with_bot:
-            yield sandbox
-            return
-        async with running_bot(_sandbox_settings(sandbox, state, model)):
-            yield sandbox
-    finally:
-        await sandbox.close()
+    async with AsyncExitStack() as stack:
+        stack.enter_context(_alone_in(state))
+        sandbox = await _free_sandbox(state, port)
+        stack.push_async_callback(sandbox.close)
+        if with_bot:
+            settings = _sandbox_settings(sandbox, state, model)
+            await stack.enter_async_context(running_bot(settings))
+        yield sandbox
+
+
+@contextmanager
+def _alone_in(state: Path) -> Generator[None]:
+    """Hold the folder: two sandboxes in it would write over each other."""
+    state.mkdir(parents=True, exist_ok=True)
+    with (state / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OSError(f"A sandbox is running already in {state}.") from None
+        yield
 
 
 async def _free_sandbox(state: Path, port: int) -> Sandbox:
@@ -149,49 +157,6 @@ async def migrate_database(settings: Settings) -> None:
     await migrate(settings.database_url.get_secret_value())
 
 
-async def open_database(settings: Settings, stack: AsyncExitStack) -> Database:
-    """Connect to the database of the settings, migrated if they say so."""
-    url = settings.database_url.get_secret_value()
-    if settings.auto_migrate:
-        await migrate(url)
-    database = await Database.connect(url)
-    stack.push_async_callback(database.close)
-    if fault := await schema_fault(database):
-        raise SettingsError([fault])
-    return database
-
-
-async def slack_client(settings: Settings, stack: AsyncExitStack) -> AsyncWebClient:
-    """Return a client that keeps its connections and never sends anything twice."""
-    session = aiohttp.ClientSession(timeout=_SLACK_TIMEOUT)
-    await stack.enter_async_context(session)
-    client = AsyncWebClient(
-        token=settings.slack_bot_token.get_secret_value(),
-        base_url=settings.slack_api_url,
-        session=session,
-        # A retry inside the client would post twice what Slack took without saying so.
-        retry_handlers=[],
-    )
-    client.proxy = proxy_for(settings.slack_api_url)
-    return client
-
-
-async def model_client_of(settings: Settings, stack: AsyncExitStack) -> AsyncOpenAI:
-    """Return a client for the model's server that leaves retries to us."""
-    key = settings.openai_api_key
-    base_url = settings.openai_base_url
-    proxy = proxy_for(base_url or "https://api.openai.com")
-    http_client = httpx2.AsyncClient(proxy=proxy, trust_env=False)
-    await stack.enter_async_context(http_client)
-    return AsyncOpenAI(
-        # A server that needs no key still gets the header that the protocol has.
-        api_key=key.get_secret_value() if key else "none",
-        base_url=base_url,
-        http_client=http_client,
-        max_retries=0,
-    )
-
-
 async def _start_answering(
     settings: Settings,
     database: Database,
@@ -199,46 +164,18 @@ async def _start_answering(
     introduction: Introduction,
     stack: AsyncExitStack,
 ) -> tuple[Worker, Intake]:
-    model_client = await model_client_of(settings, stack)
-    store, ledger = TurnStore(database), ToolLedger(database)
-    data_messages = DataMessages(database)
-    toolbox = Toolbox(home_tools(Rooms(database)), ledger)
-    people = People(client)
-    outbound = Outbound(client)
-    policy = AnswerPolicy(
-        allowed_channels=settings.allowed_channels,
-        allow_guests=settings.allow_guests,
-        allow_external=settings.allow_external,
-        allowed_bots=settings.allowed_bots,
-    )
-
-    async def name_of(team_id: str, user_id: str) -> str:
-        return (await people.resolve(team_id, user_id)).name
-
-    async def open_reply(turn: Turn) -> Reply:
-        return await replies.open(turn, holds_lease=lambda: worker.holds(turn.lease))
-
-    async def tell_refusal(turn: Turn, author_id: str, refusal: Refusal) -> None:
-        await intake.tell_refusal(turn.thread, author_id, refusal)
-
-    async def show_queued(thread: SlackThread) -> None:
-        await outbound.set_status(thread, "queued, starts when a place is free")
-
-    replies = Replies(
-        outbound=outbound,
-        parts=ReplyParts(database),
-        data_messages=data_messages,
-        name_of=name_of,
-        first_paint=settings.first_paint,
-        allowed_link_hosts=settings.allowed_link_hosts,
-    )
+    """Start the worker and what feeds it; on leaving they end in the reverse order."""
+    store, people, outbound = TurnStore(database), People(client), Outbound(client)
+    policy = _policy(settings)
+    runner = await _runner(settings, database, store, stack)
+    replies = _replies(settings, database, outbound, people)
     stack.push_async_callback(replies.close)
     worker = Worker(
         secrets.token_hex(8),
         store=store,
         leases=Leases(database),
         wakeup=Wakeup(),
-        show_queued=show_queued,
+        show_queued=replies.show_queued,
     )
     stack.push_async_callback(worker.close)
     intake = Intake(
@@ -251,35 +188,64 @@ async def _start_answering(
         tell=outbound.post_ephemeral,
     )
     stack.push_async_callback(intake.close)
+
+    async def open_reply(turn: Turn) -> Reply:
+        return await replies.open(turn, holds_lease=lambda: worker.holds(turn.lease))
+
+    preparation = Preparation(
+        store=store,
+        gather=ThreadContext(client, introduction.bot, people).gather,
+        tell_refusal=intake.tell_refusal,
+        policy=policy,
+        turns_per_hour=settings.turns_per_person_per_hour,
+    )
     answerer = Answerer(
         open_reply=open_reply,
-        name_of=name_of,
-        preparation=Preparation(
-            store=store,
-            gather=ThreadContext(client, introduction.bot, people).gather,
-            tell_refusal=tell_refusal,
-            policy=policy,
-            turns_per_hour=settings.turns_per_person_per_hour,
-        ),
-        runner=TurnRunner(
-            assistant=ResponsesAssistant(
-                model_client,
-                model=settings.openai_model,
-                instructions=INSTRUCTIONS,
-                tools=toolbox.tools,
-                history=store.history,
-                capabilities=Capabilities.of(
-                    str(model_client.base_url), settings.openai_model
-                ),
-            ),
-            toolbox=toolbox,
-            ledger=ledger,
-        ),
+        name_of=people.name_of,
+        preparation=preparation,
+        runner=runner,
         store=store,
-        data_messages=data_messages,
+        data_messages=DataMessages(database),
     )
     await worker.start(answerer)
     return worker, intake
+
+
+def _policy(settings: Settings) -> AnswerPolicy:
+    return AnswerPolicy(
+        allowed_channels=settings.allowed_channels,
+        allow_guests=settings.allow_guests,
+        allow_external=settings.allow_external,
+        allowed_bots=settings.allowed_bots,
+    )
+
+
+def _replies(
+    settings: Settings, database: Database, outbound: Outbound, people: People
+) -> Replies:
+    return Replies(
+        outbound=outbound,
+        parts=ReplyParts(database),
+        data_messages=DataMessages(database),
+        name_of=people.name_of,
+        first_paint=settings.first_paint,
+        allowed_link_hosts=settings.allowed_link_hosts,
+    )
+
+
+async def _runner(
+    settings: Settings, database: Database, store: TurnStore, stack: AsyncExitStack
+) -> TurnRunner:
+    ledger = ToolLedger(database)
+    toolbox = Toolbox(home_tools(Rooms(database)), ledger)
+    assistant = ResponsesAssistant(
+        await model_client_of(settings, stack),
+        model=settings.openai_model,
+        instructions=INSTRUCTIONS,
+        tools=toolbox.tools,
+        history=store.history,
+    )
+    return TurnRunner(assistant=assistant, toolbox=toolbox, ledger=ledger)
 
 
 def _readiness(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import openai
 
-from app.bootstrap import model_client_of, open_database, slack_client
+from app.connections import model_client_of, open_database, slack_client
 from app.errors import DatabaseUnavailable, SettingsError, SlackError
 from app.settings import Settings
 from app.slack.bot import introduce

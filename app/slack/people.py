@@ -56,6 +56,10 @@ class People:
         known = self._fresh((team_id, user_id))
         return known.person if known and known.is_sure else None
 
+    async def name_of(self, team_id: str, user_id: str) -> str:
+        """Return somebody's name, their id where Slack does not tell it."""
+        return (await self.resolve(team_id, user_id)).name
+
     async def resolve(self, team_id: str, user_id: str) -> Person:
         """Return who this is; where Slack does not tell, somebody named by the id.
 

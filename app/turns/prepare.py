@@ -3,7 +3,15 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 
-from app.domain import DataMessage, ItemKind, Person, Refusal, ThreadItem, Turn
+from app.domain import (
+    DataMessage,
+    ItemKind,
+    Person,
+    Refusal,
+    SlackThread,
+    ThreadItem,
+    Turn,
+)
 from app.storage.policy import AnswerPolicy, follow_word, refusal_of
 from app.storage.turns import TurnStore
 
@@ -57,7 +65,7 @@ class Nothing:
 Prepared = Ask | Say | Nothing
 
 Gather = Callable[[Turn], Awaitable[Gathered]]
-TellRefusal = Callable[[Turn, str, Refusal], Awaitable[None]]
+TellRefusal = Callable[[SlackThread, str, Refusal], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +89,9 @@ class Preparation:
             gathered = await self.gather(turn)
             refused = await self._refusals(turn, gathered.people)
             items = [item for item in gathered.items if item.ts not in refused]
+            if turn.is_first_turn and len(refused) == len(turn.wanted):
+                # Nobody there was ever answered, so what is said there is not ours.
+                items = []
             await self.store.prepare(turn.lease, items, refused)
             await self._tell(turn, refused)
             notice = _notice(gathered.history_refused)
@@ -114,7 +125,7 @@ class Preparation:
             if message.ts in refused
         }
         for author_id, refusal in told.items():
-            await self.tell_refusal(turn, author_id, refusal)
+            await self.tell_refusal(turn.thread, author_id, refusal)
 
     async def _choose(
         self, turn: Turn, refused: Mapping[str, Refusal], notice: DataMessage | None

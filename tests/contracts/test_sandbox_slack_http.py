@@ -38,7 +38,7 @@ class App:
             return web.json_response({"challenge": challenge})
         self.got.append((headers, body))
         if self.is_silent:
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()
         status = self.statuses.pop(0) if self.statuses else 200
         return web.Response(status=status, headers=self.headers)
 

@@ -17,6 +17,7 @@ from app.domain import (
     RunEvent,
     RunStatus,
     RunUpdate,
+    SlackThread,
     StopRequest,
     TextDelta,
     TextDone,
@@ -120,7 +121,9 @@ class Stage:
         async def name_of(_: str, user_id: str) -> str:
             return {ANA: "Ana", BEN: "Ben"}[user_id]
 
-        async def tell_refusal(_: Turn, author_id: str, refusal: Refusal) -> None:
+        async def tell_refusal(
+            _: SlackThread, author_id: str, refusal: Refusal
+        ) -> None:
             self.told.append((author_id, refusal))
 
         answerer = Answerer(

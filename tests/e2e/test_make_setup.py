@@ -4,14 +4,13 @@ The copies have empty locks and stand-ins for the app and pytest, so that a .ven
 made in seconds and without a network; everything else is the real thing.
 """
 
+import fcntl
 import os
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -377,10 +376,8 @@ def test_one_ctrl_c_ends_everything(ready: Project) -> None:
 def test_fresh_empties_the_sandbox(ready: Project) -> None:
     sandbox = ready.folder / ".sandbox"
     (sandbox / "files").mkdir(parents=True)
-    (sandbox / "files" / "one").touch()
-    with closing(sqlite3.connect(sandbox / "bot.db")) as database:
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("CREATE TABLE messages (text)")
+    for left_over in ("files/one", "threadline.db", "lock"):
+        (sandbox / left_over).touch()
 
     made = ready.make("fresh")
 
@@ -391,15 +388,15 @@ def test_fresh_empties_the_sandbox(ready: Project) -> None:
 def test_fresh_leaves_a_running_sandbox_alone(ready: Project) -> None:
     sandbox = ready.folder / ".sandbox"
     sandbox.mkdir(exist_ok=True)
-    with closing(sqlite3.connect(sandbox / "bot.db")) as database:
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("CREATE TABLE messages (text)")
+    (sandbox / "threadline.db").touch()
+    with (sandbox / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
 
         made = ready.make("fresh")
 
-        assert made.returncode != 0
-        assert "The sandbox is running" in own_words(made)[0]
-        assert (sandbox / "bot.db").exists()
+    assert made.returncode != 0
+    assert "The sandbox is running" in own_words(made)[0]
+    assert (sandbox / "threadline.db").exists()
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
 """Opens a reply in Slack for each turn."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 
-from app.domain import Turn, TurnMessage
+from app.domain import SlackThread, Turn, TurnMessage
+from app.errors import SlackError
 from app.slack.links import LinkPolicy, links_in
 from app.slack.outbound import Outbound
 from app.slack.replies.desk import Desk, FirstPaint
@@ -12,6 +14,8 @@ from app.slack.replies.edited import EditedReply
 from app.slack.replies.scheduler import EditScheduler
 from app.storage.data_messages import DataMessages
 from app.storage.reply_parts import ReplyParts
+
+log = logging.getLogger(__name__)
 
 
 async def _sleep_until(moment: float) -> None:
@@ -59,6 +63,15 @@ class Replies:
         reply = EditedReply(self._desk, turn, links, holds_lease)
         await reply.open()
         return reply
+
+    async def show_queued(self, thread: SlackThread) -> None:
+        """Show that a message waits for a place; best effort."""
+        try:
+            await self._desk.outbound.set_status(
+                thread, "is queued, starts when a place is free"
+            )
+        except SlackError as error:
+            log.info("queued not shown", extra={"code": error.code})
 
     async def close(self) -> None:
         """Send nothing more; calls under way are waited for."""

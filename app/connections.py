@@ -1,0 +1,62 @@
+"""Connections to the outside: the database, Slack, the model's server."""
+
+from contextlib import AsyncExitStack
+
+import aiohttp
+import httpx2
+from openai import AsyncOpenAI
+from slack_sdk.web.async_client import AsyncWebClient
+
+from app.errors import SettingsError
+from app.settings import Settings
+from app.slack.proxy import proxy_for
+from app.storage.database import Database
+from app.storage.migrate import migrate, schema_fault
+
+# Slack answers edits within a second or so; what takes longer than this is lost.
+_SLACK_TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10)
+
+
+async def open_database(settings: Settings, stack: AsyncExitStack) -> Database:
+    """Connect to the database of the settings, migrated if they say so."""
+    url = settings.database_url.get_secret_value()
+    if settings.auto_migrate:
+        await migrate(url)
+    database = await Database.connect(url)
+    stack.push_async_callback(database.close)
+    if fault := await schema_fault(database):
+        raise SettingsError([fault])
+    return database
+
+
+async def slack_client(settings: Settings, stack: AsyncExitStack) -> AsyncWebClient:
+    """Return a client that keeps its connections and never sends anything twice."""
+    session = aiohttp.ClientSession(timeout=_SLACK_TIMEOUT)
+    await stack.enter_async_context(session)
+    client = AsyncWebClient(
+        token=settings.slack_bot_token.get_secret_value(),
+        base_url=settings.slack_api_url,
+        session=session,
+        # A retry inside the client would post twice what Slack took without saying so.
+        retry_handlers=[],
+    )
+    client.proxy = proxy_for(settings.slack_api_url)
+    return client
+
+
+async def model_client_of(settings: Settings, stack: AsyncExitStack) -> AsyncOpenAI:
+    """Return a client for the model's server that leaves retries to us."""
+    key = settings.openai_api_key
+    base_url = settings.openai_base_url
+    proxy = proxy_for(base_url or "https://api.openai.com")
+    # Each running turn holds one connection; how many run is the worker's to say.
+    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=50)
+    http_client = httpx2.AsyncClient(proxy=proxy, trust_env=False, limits=limits)
+    await stack.enter_async_context(http_client)
+    return AsyncOpenAI(
+        # A server that needs no key still gets the header that the protocol has.
+        api_key=key.get_secret_value() if key else "none",
+        base_url=base_url,
+        http_client=http_client,
+        max_retries=0,
+    )
