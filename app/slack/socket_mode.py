@@ -42,9 +42,10 @@ class _Client(SocketModeClient):
         )
         self.listening: set[asyncio.Task[Any]] = set()
 
-    async def connect(self) -> None:
-        self.proxy = proxy_for(self.wss_uri) if self.wss_uri else None
-        await super().connect()  # type: ignore[no-untyped-call]
+    def use(self, url: str | None) -> None:
+        """Connect to this one-time address next; to one still to be asked for."""
+        self.wss_uri = url
+        self.proxy = proxy_for(url) if url else None
 
     async def issue_new_wss_url(self) -> str:
         url = await super().issue_new_wss_url()
@@ -115,9 +116,11 @@ class SocketMode:
         """
         url = await self._first_url()
         self._client = _Client(self._app_token, self._web_client, self._ping_interval)
-        self._client.wss_uri = url
+        self._client.use(url)
         self._client.socket_mode_request_listeners.append(self._receive)
-        connecting = asyncio.create_task(self._client.connect())
+        connecting = asyncio.create_task(
+            self._client.connect()  # type: ignore[no-untyped-call]
+        )
         self._side_tasks = [connecting, asyncio.create_task(self._watch(self._client))]
         await asyncio.wait({connecting}, timeout=_CONNECT_LIMIT)
 

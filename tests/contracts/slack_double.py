@@ -20,6 +20,7 @@ SCOPES = "app_mentions:read, chat:write"
 class SlackDouble:
     """Answers what it was told to, remembers every call, hands out one-time addresses.
 
+    `link_address` is where websockets are sent to, if not to the double itself;
     `refuse_handshakes` is how many of the next websocket handshakes fail, each having
     used its address up.
     """
@@ -32,6 +33,7 @@ class SlackDouble:
         self.refuse_handshakes = 0
         self.handshakes: list[str] = []
         self.address = ""
+        self.link_address = ""
         self._tickets: set[str] = set()
         self._numbers = itertools.count(1)
         self._changed = asyncio.Condition()
@@ -81,7 +83,7 @@ class SlackDouble:
         if method == "apps.connections.open":
             ticket = str(next(self._numbers))
             self._tickets.add(ticket)
-            link = self.address.replace("http://", "ws://")
+            link = self.link_address or self.address.replace("http://", "ws://")
             return {"ok": True, "url": f"{link}/link?ticket={ticket}"}
         return {"ok": False, "error": "unknown_method"}
 

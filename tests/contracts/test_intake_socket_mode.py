@@ -41,6 +41,14 @@ def socket_mode_of(
     return SocketMode(bolt, client, APP_TOKEN, ping_interval=ping_interval), told
 
 
+def away_at_first(slack: SlackDouble) -> None:
+    def away(_: dict[str, str]) -> web.Response:
+        slack.answers.clear()
+        return web.Response(status=503, text="away")
+
+    slack.answers["apps.connections.open"] = away
+
+
 @pytest.fixture
 async def connected() -> AsyncGenerator[Connected]:
     async with running_slack() as (slack, client):
@@ -174,12 +182,7 @@ async def test_a_refused_app_token_is_told_at_once(code: str) -> None:
 
 async def test_a_slack_that_is_away_at_the_start_is_waited_for() -> None:
     async with running_slack() as (slack, client):
-
-        def away(_: dict[str, str]) -> web.Response:
-            slack.answers.clear()
-            return web.Response(status=503, text="away")
-
-        slack.answers["apps.connections.open"] = away
+        away_at_first(slack)
         socket_mode, _ = socket_mode_of(client, InboxDouble())
         await socket_mode.start()
 
@@ -187,18 +190,25 @@ async def test_a_slack_that_is_away_at_the_start_is_waited_for() -> None:
         await socket_mode.close()
 
 
-async def test_closing_lets_what_has_arrived_be_committed(connected: Connected) -> None:
+async def test_closing_lets_what_has_arrived_be_committed_and_takes_no_more(
+    connected: Connected,
+) -> None:
     connected.inbox.is_open.clear()
-    envelope_id = await connected.slack.send(recorded("app_mention"))
+    arrived = await connected.slack.send(recorded("app_mention"))
     home = await connected.slack.send(recorded("app_home_opened"))
     assert await connected.acknowledged() == home
 
     closing = asyncio.create_task(connected.socket_mode.close())
+    done, _ = await asyncio.wait({closing}, timeout=0.1)
+    await connected.slack.send(recorded("message_im"))
+    assert not done
     connected.inbox.is_open.set()
 
-    assert await connected.acknowledged() == envelope_id
+    assert await connected.acknowledged() == arrived
     await closing
     assert not connected.socket_mode.is_connected
+    assert len(connected.inbox.messages) == 1
+    assert connected.slack.acks.empty()
 
 
 async def test_closing_while_slack_is_away_leaves_no_task_behind() -> None:
@@ -214,7 +224,7 @@ async def test_closing_while_slack_is_away_leaves_no_task_behind() -> None:
         ours = {
             task
             for task in asyncio.all_tasks() - before
-            if "slack" in repr(task.get_coro())
+            if "SocketMode" in repr(task.get_coro())
         }
         assert ours == set()
 
@@ -237,3 +247,36 @@ async def test_no_log_at_any_level_quotes_a_message_a_token_or_an_address(
     assert ours
     assert not [line for line in ours if "kitchen" in line or "ticket" in line]
     assert not [line for line in ours if APP_TOKEN in line]
+
+
+@pytest.mark.parametrize("is_away", [False, True])
+async def test_the_websocket_goes_through_the_proxy_of_the_environment(
+    is_away: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_slack() as (slack, client):
+        # Only a proxy can reach that name, and the double answers as one.
+        slack.link_address = "ws://slack.test"
+        monkeypatch.setenv("http_proxy", slack.address)
+        if is_away:
+            away_at_first(slack)
+        socket_mode, _ = socket_mode_of(client, InboxDouble())
+        await socket_mode.start()
+        await slack.until(lambda: len(slack.sockets) == 1)
+        await slack.ask_to_reconnect()
+        await slack.until(lambda: len(slack.sockets) == 2)
+
+        await socket_mode.close()
+
+
+async def test_this_machine_is_reached_without_the_proxy_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    async with running_slack() as (slack, client):
+        socket_mode, _ = socket_mode_of(client, InboxDouble(), ping_interval=30)
+        await socket_mode.start()
+        await slack.ask_to_reconnect()
+        await slack.until(lambda: len(slack.sockets) == 2)
+
+        await socket_mode.close()
