@@ -1,5 +1,6 @@
 """A conversation's row, held by one transaction: found, changed under lock, settled."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,6 +136,15 @@ class Place:
         """Count somebody who wrote here."""
         if user_id not in self.humans and len(self.humans) < _MOST_HUMANS:
             self.humans = (*self.humans, user_id)
+
+    def part_with(self, user_ids: Collection[str]) -> None:
+        """Count these people no longer."""
+        self.humans = tuple(each for each in self.humans if each not in user_ids)
+
+    def leave(self) -> None:
+        """Take no part any more, unless somebody has asked anew by now."""
+        if self.wanted_seq <= self.taken_seq:
+            self.wanted_seq, self.humans = 0, ()
 
     async def recount(self, transaction: Transaction) -> None:
         """See anew which message is the last that still wants an answer."""

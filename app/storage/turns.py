@@ -23,6 +23,7 @@ from app.storage.database import Database, Transaction
 from app.storage.endings import end_turn
 from app.storage.fence import fenced
 from app.storage.history import append_items, read_items, without_text
+from app.storage.places import hold_place
 from app.storage.tables import READY, conversations, inbox, thread_items, turns
 
 _HOUR = 3600.0
@@ -40,6 +41,25 @@ _HAS_ITEMS = (
         thread_items.c.turn_id == bindparam("turn_id"),
     )
     .limit(1)
+)
+
+_HAS_HISTORY = (
+    select(thread_items.c.position)
+    .join_from(
+        conversations,
+        thread_items,
+        thread_items.c.assistant_thread_id == conversations.c.assistant_thread_id,
+    )
+    .where(
+        conversations.c.team_id == bindparam("team_id"),
+        conversations.c.id == bindparam("conversation_id"),
+    )
+    .limit(1)
+)
+_AUTHORS = select(inbox.c.author_id).where(
+    inbox.c.team_id == bindparam("team_id"),
+    inbox.c.conversation_id == bindparam("conversation_id"),
+    inbox.c.ts.in_(bindparam("all_ts", expanding=True)),
 )
 
 # Nothing is kept of what a person who is not answered has said.
@@ -147,7 +167,8 @@ class TurnStore:
     ) -> None:
         """Write a turn's messages into the history, once, and note who is refused.
 
-        `refused` is keyed by the messages' ts. Raises LeaseLost.
+        `refused` is keyed by the messages' ts; where nobody was answered yet, and
+        nothing is to be kept, the thread is left. Raises LeaseLost.
         """
         its = {"team_id": lease.team_id, "turn_id": lease.turn_id}
         async with fenced(self._database, lease) as transaction:
@@ -158,6 +179,7 @@ class TurnStore:
                 return
             if refused:
                 await transaction.execute(_REFUSE, _each(lease, refused))
+                await _step_back(transaction, lease, refused, is_empty=not items)
             removed = set((await transaction.execute(_REMOVED, its)).scalars())
             await append_items(
                 transaction,
@@ -261,6 +283,26 @@ class TurnStore:
         """Open a write transaction that holds the turn. Raises LeaseLost."""
         async with fenced(self._database, lease) as transaction:
             yield transaction
+
+
+async def _step_back(
+    transaction: Transaction,
+    lease: Lease,
+    refused: Mapping[str, Refusal],
+    *,
+    is_empty: bool,
+) -> None:
+    """Count those as absent who are never answered, and leave where nobody is."""
+    its = {"team_id": lease.team_id, "conversation_id": lease.conversation_id}
+    place = await hold_place(transaction, lease.team_id, lease.conversation_id)
+    outside = [
+        ts for ts, refusal in refused.items() if refusal is not Refusal.TOO_MANY_TURNS
+    ]
+    authors = await transaction.execute(_AUTHORS, {**its, "all_ts": outside})
+    place.part_with(set(authors.scalars()))
+    if is_empty and (await transaction.execute(_HAS_HISTORY, its)).first() is None:
+        place.leave()
+    await place.settle(transaction)
 
 
 def _each(lease: Lease, refused: Mapping[str, Refusal]) -> list[dict[str, Any]]:

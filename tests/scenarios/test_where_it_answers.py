@@ -84,7 +84,7 @@ async def test_a_mention_counts_wherever_it_stands_in_the_message(
 ) -> None:
     root = await world.ask("who am I, @threadline?")
 
-    assert await world.answered(root) == "You are ana."
+    assert await world.answered(root) == "You are Ana."
 
 
 async def test_only_allowed_channels_are_answered_but_direct_messages_always(

@@ -55,6 +55,19 @@ class World:
         ts = await self.sandbox.say(user, channel, text, thread_ts=thread_ts)
         return thread_ts or ts
 
+    async def remark(
+        self,
+        text: str,
+        *,
+        user: str = "ana",
+        channel: str = "#general",
+        thread_ts: str | None = None,
+    ) -> str:
+        """Write what need not be answered; return its ts once Threadline has it."""
+        ts = await self.sandbox.say(user, channel, text, thread_ts=thread_ts)
+        await self.acknowledged(ts)
+        return ts
+
     def said(self, thread_ts: str, channel: str = "#general") -> list[Message]:
         """The bot's messages in a thread, as they stand now."""
         return [
@@ -134,7 +147,7 @@ def line_of(message: Message) -> str:
         for block in message.blocks
         if block["type"] in ("context", "section")
     ]
-    return lines[-1] if lines and not message.attachments else ""
+    return lines[-1] if lines else ""
 
 
 def is_finished(message: Message) -> bool:
