@@ -14,11 +14,11 @@ from slack_sdk.web.async_client import AsyncWebClient
 from app import telemetry
 from app.domain import ChannelKind, IncomingMessage, Lease, Turn, TurnMessage
 from app.sandbox.server import Sandbox
+from app.slack.blocks import STOP_ACTION
 from app.slack.bolt import build_bolt
 from app.slack.bot import Introduction, introduce
 from app.slack.context import ThreadContext
 from app.slack.http import PATH, add_slack_routes
-from app.slack.listeners.actions import STOP_ACTION
 from app.slack.people import People
 from app.slack.socket_mode import SocketMode
 from tests.contracts.intake_double import InboxDouble, Told, intake_around

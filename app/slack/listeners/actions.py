@@ -8,12 +8,11 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 
 from app import telemetry
 from app.domain import SlackThread
+from app.slack.blocks import STOP_ACTION
 from app.slack.bot import Bot
 from app.slack.incoming import valid_ts
 from app.slack.intake import Intake
 from app.slack.payloads import Payload, objects_at, text_at
-
-STOP_ACTION = "threadline_stop"
 
 _TURN_ID = re.compile(r"[0-9]{1,18}")
 _ID = re.compile(r"[A-Z][A-Z0-9]{1,31}")
