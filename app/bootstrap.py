@@ -32,7 +32,6 @@ from app.storage.data_messages import DataMessages
 from app.storage.database import Database
 from app.storage.inbox import Inbox
 from app.storage.leases import Leases
-from app.storage.migrate import migrate
 from app.storage.policy import AnswerPolicy
 from app.storage.reply_parts import ReplyParts
 from app.storage.rooms import Rooms
@@ -152,11 +151,6 @@ def _sandbox_settings(
     return settings.model_copy(update={"port": 0})
 
 
-async def migrate_database(settings: Settings) -> None:
-    """Bring the schema up to date, under a lock."""
-    await migrate(settings.database_url.get_secret_value())
-
-
 async def _start_answering(
     settings: Settings,
     database: Database,
@@ -192,17 +186,16 @@ async def _start_answering(
     async def open_reply(turn: Turn) -> Reply:
         return await replies.open(turn, holds_lease=lambda: worker.holds(turn.lease))
 
-    preparation = Preparation(
-        store=store,
-        gather=ThreadContext(client, introduction.bot, people).gather,
-        tell_refusal=intake.tell_refusal,
-        policy=policy,
-        turns_per_hour=settings.turns_per_person_per_hour,
-    )
     answerer = Answerer(
         open_reply=open_reply,
         name_of=people.name_of,
-        preparation=preparation,
+        preparation=Preparation(
+            store=store,
+            gather=ThreadContext(client, introduction.bot, people).gather,
+            tell_refusal=intake.tell_refusal,
+            policy=policy,
+            turns_per_hour=settings.turns_per_person_per_hour,
+        ),
         runner=runner,
         store=store,
         data_messages=DataMessages(database),

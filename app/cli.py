@@ -11,9 +11,20 @@ from typing import Any
 
 from app import bootstrap
 from app.doctor import examine
-from app.errors import DatabaseUnavailable, SettingsError, SlackError
+from app.errors import (
+    DatabaseUnavailable,
+    SettingsError,
+    SlackError,
+    SlackUnavailable,
+)
 from app.sandbox.server import Sandbox
-from app.settings import has_slack_settings, model_for_sandbox, read_settings
+from app.settings import (
+    has_slack_settings,
+    model_for_sandbox,
+    read_database_url,
+    read_settings,
+)
+from app.storage.migrate import migrate
 from app.telemetry import configure_logging
 
 _SANDBOX_STATE = Path(".sandbox")
@@ -120,7 +131,7 @@ def _environment(sandbox: Sandbox) -> list[str]:
 
 
 async def _migrate(_: argparse.Namespace) -> None:
-    await bootstrap.migrate_database(read_settings())
+    await migrate(read_database_url())
     print("The database's schema is up to date.")
 
 
@@ -134,6 +145,8 @@ async def _doctor(_: argparse.Namespace) -> None:
 
 def _said(error: Exception) -> str:
     match error:
+        case SlackUnavailable(method=method):
+            return f"Slack does not answer {method}: is SLACK_API_URL right?"
         case SlackError(method=method, code=code) if method:
             return f"Slack refused {method}: {code}"
         case OSError(strerror=str(strerror)):

@@ -224,6 +224,20 @@ def read_settings(
     return settings
 
 
+def read_database_url(
+    environ: Mapping[str, str] | None = None, env_file: Path | None = _ENV_FILE
+) -> str:
+    """Return DATABASE_URL alone, for what needs nothing else; raises SettingsError."""
+    given = _given(environ, env_file).get("database_url")
+    if given is None:
+        default: SecretStr = Settings.model_fields["database_url"].default
+        return default.get_secret_value()
+    try:
+        return _database(given)
+    except ValueError as error:
+        raise SettingsError([f"DATABASE_URL {error}"]) from None
+
+
 def has_slack_settings(
     environ: Mapping[str, str] | None = None, env_file: Path | None = _ENV_FILE
 ) -> bool:

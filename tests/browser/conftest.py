@@ -1,5 +1,6 @@
 """A real Chromium before a real sandbox."""
 
+import os
 import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -12,7 +13,13 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from app.sandbox.server import Sandbox
 
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+CHROMIUM = (
+    os.environ.get("CHROMIUM", ""),
+    "chromium",
+    "chromium-browser",
+    "google-chrome-stable",
+    "google-chrome",
+)
 WIDE = {"width": 1280, "height": 800}
 
 

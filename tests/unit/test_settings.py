@@ -12,6 +12,7 @@ from app.settings import (
     Settings,
     has_slack_settings,
     model_for_sandbox,
+    read_database_url,
     read_settings,
 )
 
@@ -306,3 +307,18 @@ def test_the_sandbox_uses_a_real_model_when_it_is_asked_to():
 def test_a_sandbox_model_that_cannot_be_had_is_told(asked: dict[str, str]):
     with pytest.raises(SettingsError, match="SANDBOX_MODEL"):
         model_for_sandbox(asked, env_file=None)
+
+
+def test_the_database_is_known_without_any_token():
+    environ = {"DATABASE_URL": "postgresql://host/name"}
+
+    assert read_database_url(environ, env_file=None) == "postgresql://host/name"
+    assert read_database_url({}, env_file=None) == "sqlite:///threadline.db"
+
+
+def test_a_database_address_that_is_none_is_told_without_repeating_it():
+    with pytest.raises(SettingsError) as caught:
+        read_database_url({"DATABASE_URL": "mysql://root:pw@host"}, env_file=None)
+
+    assert caught.value.faults[0].startswith("DATABASE_URL must be")
+    assert "pw" not in str(caught.value)
