@@ -62,6 +62,7 @@ class ScriptedAssistant:
         self._passes = list(passes)
         self.asked: list[str] = []
         self.cancelled: list[Run] = []
+        self.said_before: list[str] = []
 
     def run(self, turn: Turn) -> AsyncGenerator[RunEvent]:
         assert turn.wanted
@@ -77,6 +78,10 @@ class ScriptedAssistant:
     def resume(self, turn: Turn) -> AsyncGenerator[RunEvent]:
         assert turn.is_prepared
         return self._next("resume")
+
+    async def said(self, turn: Turn) -> Sequence[str]:
+        assert turn.is_prepared
+        return self.said_before
 
     async def cancel(self, run: Run) -> None:
         self.cancelled.append(run)

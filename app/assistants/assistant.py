@@ -25,5 +25,8 @@ class Assistant(Protocol):
     def resume(self, turn: Turn) -> AsyncGenerator[RunEvent]:
         """Stream the pass that a former owner of the turn did not complete."""
 
+    async def said(self, turn: Turn) -> Sequence[str]:
+        """Return the messages of the turn's committed passes, oldest first."""
+
     async def cancel(self, run: Run) -> None:
         """Tell the other side that nobody waits for this run any more."""

@@ -15,7 +15,7 @@ from openai import AsyncOpenAI
 from app import telemetry
 from app.assistants import failures
 from app.assistants.patience import Limits
-from app.assistants.responses_input import input_items
+from app.assistants.responses_input import input_items, said_since_asked
 from app.assistants.responses_pass import PassReader
 from app.assistants.streaming import hear_out, open_stream
 from app.domain import (
@@ -120,6 +120,10 @@ class ResponsesAssistant:
         """Stream the pass that a former owner of the turn did not complete."""
         self._start_clock(turn)
         return self._stream(turn, _new_run(turn), first=False)
+
+    async def said(self, turn: Turn) -> Sequence[str]:
+        """Return the messages of the turn's committed passes, oldest first."""
+        return said_since_asked(await self._history(turn.assistant_thread_id))
 
     async def cancel(self, run: Run) -> None:
         """Do nothing: a response that is not stored ends with its connection."""

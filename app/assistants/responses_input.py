@@ -145,3 +145,21 @@ def _paired(items: Sequence[InputItem]) -> Iterator[InputItem]:
 
 def _is(item: InputItem, kind: str) -> bool:
     return item.get("type") == kind
+
+
+def said_since_asked(history: Sequence[ThreadItem]) -> list[str]:
+    """Return what the assistant has said to people since somebody last asked."""
+    said: list[str] = []
+    for each in history:
+        if each.kind is ItemKind.WANTED:
+            said = []
+        elif each.kind is ItemKind.OUTPUT and (text := _spoken(each.item)):
+            said.append(text)
+    return said
+
+
+def _spoken(item: Mapping[str, Any]) -> str:
+    if item.get("type") != "message" or item.get("phase") == "commentary":
+        return ""
+    parts = item.get("content") or ()
+    return "".join(str(each.get("text") or each.get("refusal") or "") for each in parts)

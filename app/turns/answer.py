@@ -127,6 +127,8 @@ class Answerer:
 
         if notice:
             await store_data(notice)
+        if turn.is_prepared:
+            await self.runner.replay(turn, reply)
         for message in await self.data_messages.unshown(turn.lease):
             reply.attach(message)
         return await self.runner.run_turn(

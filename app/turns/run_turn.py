@@ -72,6 +72,12 @@ class TurnRunner:
             await self.assistant.cancel(run)
         return TurnRun(run=run, unfinished_text=response.pass_text)
 
+    async def replay(self, turn: Turn, reply: Reply) -> None:
+        """Tell a reply that is taken up what it has said already."""
+        for number, text in enumerate(await self.assistant.said(turn)):
+            reply.start_message(f"said-{number}")
+            reply.append(text)
+
     async def has_changed(self, turn: Turn) -> bool:
         """Whether a tool of this turn has changed anything, as far as is known."""
         return any(

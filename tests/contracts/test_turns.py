@@ -217,10 +217,12 @@ async def test_a_turn_taken_over_does_not_repeat_what_is_done(stage: Stage):
     )
     await stage.store.release(turn.lease)
     assistant = ScriptedAssistant(saying("The kitchen is at 23 °C."))
+    assistant.said_before = ["Setting the kitchen."]
 
     await stage.answer(await stage.claimed(), assistant)
 
     assert assistant.asked == ["resume"]
+    assert stage.reply.messages == ["Setting the kitchen.", "The kitchen is at 23 °C."]
     assert [each.seq for each in stage.reply.data] == [0]
     assert await stage.outputs(turn) == [
         "The kitchen is at 23 °C now; it was at 22 °C."

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.assistants.responses_input import InputItem, input_items
+from app.assistants.responses_input import InputItem, input_items, said_since_asked
 from app.domain import ItemKind, ThreadItem
 
 
@@ -160,3 +160,17 @@ def test_whatever_happened_the_calls_and_outputs_pair_up(
             waiting.remove(item["call_id"])
 
     assert waiting == []
+
+
+def test_what_was_said_since_somebody_asked_can_be_shown_again():
+    history = [
+        said("hi"),
+        answer("Hello."),
+        said("set it to 23"),
+        answer("Setting it."),
+        call("c1"),
+        tool_output("c1"),
+        answer("Done."),
+    ]
+
+    assert said_since_asked(history) == ["Setting it.", "Done."]
