@@ -64,5 +64,7 @@ def configure_logging(*, verbose: bool = False) -> None:
     root.setLevel(logging.WARNING)
     logging.getLogger("app").setLevel(logging.DEBUG if verbose else logging.INFO)
     # slack_sdk logs tokens and message text at DEBUG, slack_bolt whole bodies at INFO.
+    # aiohttp.server shows tracebacks for requests that are not even HTTP.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     for name in ("slack_sdk", "slack_bolt", "openai", "httpx2", "aiohttp.access"):
         logging.getLogger(name).setLevel(logging.WARNING)
