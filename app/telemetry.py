@@ -55,14 +55,14 @@ class _Line(logging.Formatter):
         return redact(line)
 
 
-def configure_logging(*, verbose: bool = False) -> None:
+def configure_logging() -> None:
     """Log to standard error; libraries that log bodies or tokens stay at WARNING."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Line())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
-    logging.getLogger("app").setLevel(logging.DEBUG if verbose else logging.INFO)
+    logging.getLogger("app").setLevel(logging.INFO)
     # slack_sdk logs tokens and message text at DEBUG, slack_bolt whole bodies at INFO.
     # aiohttp.server shows tracebacks for requests that are not even HTTP.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)

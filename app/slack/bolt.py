@@ -1,7 +1,6 @@
 """Bolt, set up so that what Slack sends is committed before it is acknowledged."""
 
 import logging
-import traceback
 from collections.abc import Awaitable, Callable
 
 from slack_bolt.async_app import AsyncApp
@@ -104,10 +103,5 @@ class _OnlyFor(AsyncMiddleware):
 
 async def _leave_unacknowledged(error: Exception) -> BoltResponse:
     telemetry.count("slack.not_acknowledged")
-    # An error's own words may quote the message, so only its kind and place are told.
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f"{frames[-1].name}:{frames[-1].lineno}" if frames else ""
-    log.error(
-        "event not acknowledged", extra={"error": type(error).__name__, "where": where}
-    )
+    log.error("event not acknowledged", extra=telemetry.fault(error))
     return BoltResponse(status=500)
