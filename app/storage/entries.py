@@ -148,6 +148,13 @@ class Entry:
         self.edits_only = self.edits_only and version.edits_only
 
 
+def says_nothing_new(entry: Entry, version: Entry) -> bool:
+    """Whether a version changes nothing of an entry, now or whenever it comes again."""
+    merged = replace(entry)
+    merged.merge(version, is_taken=False)
+    return entry.is_closed or merged == entry
+
+
 def entry_of(place: Place, message: IncomingMessage, seq: int) -> Entry:
     """Return a message as it enters the inbox with the number `seq`."""
     return Entry(
@@ -216,15 +223,12 @@ async def find_twin(
     return twins[0] if twins else None
 
 
-async def find_entry(transaction: Transaction, message: DeletedMessage) -> Entry | None:
+async def find_entry(
+    transaction: Transaction, team_id: str, channel_id: str, ts: str
+) -> Entry | None:
     """Return the entry of a message by where and when it was written."""
     rows = await transaction.execute(
-        _FIND,
-        {
-            "team_id": message.team_id,
-            "channel_id": message.channel_id,
-            "ts": message.ts,
-        },
+        _FIND, {"team_id": team_id, "channel_id": channel_id, "ts": ts}
     )
     row = rows.first()
     return _entry(row) if row is not None else None

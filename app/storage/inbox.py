@@ -35,10 +35,18 @@ from app.storage.entries import (
     find_twin,
     insert_entry,
     save_entry,
+    says_nothing_new,
     without_marks,
 )
 from app.storage.history import erase_text
-from app.storage.places import Place, has_place, hold_place, hold_thread, open_place
+from app.storage.places import (
+    Place,
+    has_place,
+    hold_place,
+    hold_thread,
+    new_place,
+    open_place,
+)
 from app.storage.policy import (
     Answer,
     AnswerPolicy,
@@ -82,6 +90,10 @@ class Added:
     follow: Follow | None = None
 
 
+class _KnownElsewhereError(Exception):
+    """The message is in the inbox already, in another thread than it claims."""
+
+
 class Inbox:
     """Takes in what Slack says of messages; when a method returns, it is committed.
 
@@ -100,11 +112,11 @@ class Inbox:
         """
         anywhere = decide(message, ConversationFacts(), person, self._policy)
         if not isinstance(anywhere, Ignore):
-            async with self._database.write() as transaction:
-                place = await open_place(
-                    transaction, message.thread, message.channel_kind
-                )
-                return await self._add(transaction, place, message, person)
+            try:
+                async with self._database.write() as transaction:
+                    return await self._add_ours(transaction, message, person, anywhere)
+            except _KnownElsewhereError:
+                return Added(thread=message.thread)
         # A plain message: most threads are none of ours, and a look needs no lock.
         async with self._database.read() as transaction:
             if not await has_place(transaction, message.thread):
@@ -125,7 +137,9 @@ class Inbox:
             place = await _place_of(transaction, message)
             if place is None:
                 return Added(thread=_thread(message))
-            entry = await find_entry(transaction, message)
+            entry = await find_entry(
+                transaction, message.team_id, message.channel_id, message.ts
+            )
             if entry is None:
                 await bury(transaction, place, message)
             elif entry.is_deleted:
@@ -152,6 +166,24 @@ class Inbox:
             await _stop(transaction, place, stopped_by)
             await place.settle(transaction)
             return True
+
+    async def _add_ours(
+        self,
+        transaction: Transaction,
+        message: IncomingMessage,
+        person: Person | None,
+        anywhere: Verdict,
+    ) -> Added:
+        """Add what is for the bot wherever it is said."""
+        thread = message.thread
+        if not message.in_thread:
+            # Nearly always this begins a thread, or is the twin of what began it.
+            added = await _begin(transaction, message, anywhere)
+            added = added or await _skip_twin(transaction, message)
+            if added:
+                return added
+        place = await open_place(transaction, thread, message.channel_kind)
+        return await self._add(transaction, place, message, person)
 
     async def _add(
         self,
@@ -207,9 +239,38 @@ class Inbox:
         )
 
 
+async def _begin(
+    transaction: Transaction, message: IncomingMessage, verdict: Verdict
+) -> Added | None:
+    """Store the first message of a new thread; None, and nothing, if it is not new."""
+    place = new_place(message.thread.team_id)
+    entry = entry_of(place, message, place.next_seq())
+    entry.judge(verdict)
+    _count_in(place, message, verdict, entry.seq)
+    if not await place.found(transaction, message.thread, message.channel_kind):
+        return None
+    if not await insert_entry(transaction, place, message, entry):
+        raise _KnownElsewhereError
+    return _added(place, message, verdict, None)
+
+
+async def _skip_twin(
+    transaction: Transaction, message: IncomingMessage
+) -> Added | None:
+    """Return without a lock what needs none: a message that says nothing new."""
+    thread = message.thread
+    entry = await find_entry(transaction, thread.team_id, thread.channel_id, message.ts)
+    if entry is None:
+        return None
+    version = entry_of(new_place(thread.team_id), message, entry.seq)
+    return Added(thread=thread) if says_nothing_new(entry, version) else None
+
+
 async def _place_of(transaction: Transaction, message: DeletedMessage) -> Place | None:
     """Hold the conversation that a removed message belongs to, or would have."""
-    entry = await find_entry(transaction, message)
+    entry = await find_entry(
+        transaction, message.team_id, message.channel_id, message.ts
+    )
     if entry is not None:
         return await hold_place(transaction, message.team_id, entry.conversation_id)
     is_direct = message.channel_id.startswith("D")
@@ -228,16 +289,28 @@ async def _follow_through(
 ) -> Added:
     """Do what the verdict on a message means for its conversation."""
     stop = None
+    if isinstance(verdict, StopWord):
+        await drop_waiting(transaction, place, message.author_id)
+        stop = await _stop(transaction, place, message.author_id)
+    _count_in(place, message, verdict, seq)
+    await place.settle(transaction)
+    return _added(place, message, verdict, stop)
+
+
+def _count_in(
+    place: Place, message: IncomingMessage, verdict: Verdict, seq: int
+) -> None:
     if isinstance(verdict, Answer | FollowWord):
         place.want(seq)
     if isinstance(verdict, FollowWord):
         place.follow = verdict.follow
-    if isinstance(verdict, StopWord):
-        await drop_waiting(transaction, place, message.author_id)
-        stop = await _stop(transaction, place, message.author_id)
     if place.facts.exists and not isinstance(verdict, Refuse) and not message.from_bot:
         place.meet(message.author_id)
-    await place.settle(transaction)
+
+
+def _added(
+    place: Place, message: IncomingMessage, verdict: Verdict, stop: StopRequest | None
+) -> Added:
     return replace(
         _unchanged(place, message.thread),
         stored=True,

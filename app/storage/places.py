@@ -44,16 +44,8 @@ _HOLD = (
     )
     .with_for_update()
 )
-_NEW = insert(conversations).values(
-    state="idle",
-    inbox_seq=0,
-    wanted_seq=0,
-    taken_seq=0,
-    epoch=0,
-    ready_at=0.0,
-    follow=Follow.AUTOMATIC.value,
-    humans=[],
-)
+_NEW = insert(conversations).values(taken_seq=0, epoch=0, ready_at=Database.now)
+_FOUND = _NEW.on_conflict_do_nothing().returning(conversations.c.id)
 # DO UPDATE, not DO NOTHING: it returns the row and holds it, new or not.
 _OPEN = _NEW.on_conflict_do_update(
     index_elements=["team_id", "channel_id", "thread_ts"],
@@ -160,11 +152,7 @@ class Place:
 
     async def settle(self, transaction: Transaction) -> None:
         """Write the row: ready exactly when something is wanted and nothing runs."""
-        becomes_ready = False
-        if self.state == "idle" and self.wanted_seq > self.taken_seq:
-            self.state, becomes_ready = "ready", True
-        elif self.is_ready and not self.turn_id and self.wanted_seq <= self.taken_seq:
-            self.state = "idle"
+        becomes_ready = self._come_to_rest()
         await transaction.execute(
             _SETTLE,
             {
@@ -179,6 +167,54 @@ class Place:
             },
         )
 
+    async def found(
+        self, transaction: Transaction, thread: SlackThread, kind: ChannelKind
+    ) -> bool:
+        """Write a new row, settled; false, with nothing written, if there is one."""
+        self._come_to_rest()
+        made = await transaction.execute(
+            _FOUND, {**_keys(thread), "channel_kind": kind.value, **self.values}
+        )
+        conversation_id = made.scalar_one_or_none()
+        self.conversation_id = conversation_id or 0
+        return conversation_id is not None
+
+    def _come_to_rest(self) -> bool:
+        if self.state == "idle" and self.wanted_seq > self.taken_seq:
+            self.state = "ready"
+            return True
+        if self.is_ready and not self.turn_id and self.wanted_seq <= self.taken_seq:
+            self.state = "idle"
+        return False
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The columns that taking in a message changes."""
+        return {
+            "state": self.state,
+            "inbox_seq": self.inbox_seq,
+            "wanted_seq": self.wanted_seq,
+            "follow": self.follow.value,
+            "humans": list(self.humans),
+        }
+
+
+def new_place(team_id: str) -> Place:
+    """Return a conversation as it is before anything was said, not yet written."""
+    return Place(
+        conversation_id=0,
+        team_id=team_id,
+        assistant_thread_id=None,
+        state="idle",
+        inbox_seq=0,
+        wanted_seq=0,
+        taken_seq=0,
+        epoch=0,
+        turn_id=None,
+        follow=Follow.AUTOMATIC,
+        humans=(),
+    )
+
 
 async def has_place(transaction: Transaction, thread: SlackThread) -> bool:
     """Whether a conversation was ever opened in the thread."""
@@ -190,8 +226,9 @@ async def open_place(
     transaction: Transaction, thread: SlackThread, kind: ChannelKind
 ) -> Place:
     """Hold the thread's conversation, made if there is none."""
+    nothing = new_place(thread.team_id).values
     opened = await transaction.execute(
-        _OPEN, {**_keys(thread), "channel_kind": kind.value}
+        _OPEN, {**_keys(thread), "channel_kind": kind.value, **nothing}
     )
     return _place(opened.one())
 

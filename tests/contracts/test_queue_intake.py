@@ -109,6 +109,20 @@ async def test_a_message_sent_twice_by_the_client_is_one_message(
     assert other.stored
 
 
+async def test_a_message_claimed_by_two_threads_is_answered_in_the_first(
+    database: Database,
+) -> None:
+    queue = Queue(database)
+    inside = said("hi", when=5, thread=0, mention=True)
+    await queue.add(inside)
+
+    again = await queue.add(said("hi", when=5, mention=True))
+
+    assert not again.stored
+    assert [texts(turn) for turn in await queue.answer_all()] == [["hi"]]
+    assert (await queue.counts())["conversations"] == 1
+
+
 async def test_an_edit_before_the_claim_changes_what_is_answered(
     database: Database,
 ) -> None:

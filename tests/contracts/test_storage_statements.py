@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import pytest
 from sqlalchemy import event, insert, text
 
 from app.domain import (
@@ -153,16 +152,23 @@ async def test_every_statement_finds_its_rows_by_an_index(database: Database) ->
     assert scans == []
 
 
-@pytest.mark.parametrize("words", ["a fresh mention", "the second message"])
-async def test_adding_takes_three_statements(database: Database, words: str) -> None:
+async def test_adding_takes_few_statements(database: Database) -> None:
     queue = Queue(database)
-    if words == "the second message":
-        await queue.add(said(when=1, mention=True))
+    first = said(when=1, mention=True)
+    within = said(when=2, thread=0, mention=True)
+    taken = []
 
-    with _watched(database) as seen:
-        await queue.add(said(words, when=2, thread=1, mention=True))
+    for message in (first, first, within, said(when=3, thread=0, mention=True)):
+        with _watched(database) as seen:
+            await queue.add(message)
+        taken.append([statement[:6] for statement, _ in seen])
 
-    assert len(seen) == 3
+    assert taken == [
+        ["INSERT", "INSERT"],
+        ["INSERT", "SELECT"],
+        ["INSERT", "INSERT", "UPDATE"],
+        ["INSERT", "INSERT", "UPDATE"],
+    ]
 
 
 async def test_plain_talk_of_others_takes_one_reading(database: Database) -> None:
