@@ -4,13 +4,16 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 
 from app.domain import (
+    ChannelKind,
     DataMessage,
+    Follow,
     ItemKind,
     Person,
     Refusal,
     SlackThread,
     ThreadItem,
     Turn,
+    TurnMessage,
 )
 from app.storage.policy import AnswerPolicy, follow_word, refusal_of
 from app.storage.turns import TurnStore
@@ -20,9 +23,9 @@ HINT = (
     "“set the kitchen to 23”. In this thread I remember what was said."
 )
 _FOLLOWING = {
-    "always": "I'll answer everything in this thread now, also without a mention. "
+    Follow.ALWAYS: "I'll answer everything in this thread now, also without a mention. "
     "To change that: mention me with “only when mentioned”.",
-    "mentions": "I'll answer in this thread only when I'm mentioned now. "
+    Follow.MENTIONS: "I'll answer in this thread only when I'm mentioned now. "
     "To change that: mention me with “follow”.",
 }
 
@@ -133,7 +136,7 @@ class Preparation:
         wanted = [message for message in turn.wanted if message.ts not in refused]
         if not wanted:
             return Nothing()
-        words = [follow_word(message.text) for message in wanted]
+        words = [_followed(turn, message) for message in wanted]
         if all(words) and words[-1]:
             return Say(_FOLLOWING[words[-1]])
         asks = any(message.text.strip() or message.files for message in wanted)
@@ -148,6 +151,13 @@ class Preparation:
             item.kind not in said or item.item.get("text") or item.item.get("files")
             for item in await self.store.history(turn.assistant_thread_id)
         )
+
+
+def _followed(turn: Turn, message: TurnMessage) -> Follow | None:
+    """What was set by this message when it came in: only where that can be set."""
+    if not message.mentioned or turn.channel_kind is ChannelKind.IM:
+        return None
+    return follow_word(message.text)
 
 
 def _notice(history_refused: str | None) -> DataMessage | None:

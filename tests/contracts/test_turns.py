@@ -380,6 +380,16 @@ async def test_a_word_about_following_is_confirmed_without_a_run(
     assert expected in stage.reply.messages[0]
 
 
+async def test_a_word_about_following_is_ordinary_text_in_a_direct_message(
+    stage: Stage,
+):
+    assistant = ScriptedAssistant(saying("Follow whom?"))
+
+    await stage.answer(await stage.turn("follow", channel="D1"), assistant)
+
+    assert assistant.asked == ["run"]
+
+
 async def test_a_mere_mention_in_an_empty_thread_gets_a_hint(stage: Stage):
     assistant = ScriptedAssistant()
 
