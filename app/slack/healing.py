@@ -4,8 +4,8 @@ import re
 
 from app.slack.markdown import Fence, chunks
 
-_HALF_ADDRESS = re.compile(
-    r"(?:(?:[a-z][a-z0-9+.\-]*:/{0,2}|www\.)\S*)\Z", re.IGNORECASE
+_ADDRESS_START = re.compile(
+    r"(?<![a-z0-9+.\-])[0-9+.\-]*+([a-z][a-z0-9+.\-]*+:)|www\.", re.IGNORECASE
 )
 _HALF_LINK = re.compile(r"!?\[([^\[\]\n]*)\](?:\([^()\s]*)\Z")
 _HALF_FENCE = re.compile(r"(?:\A|(?<=\n))[ \t>]*(?:`{1,2}|~{1,2})\Z")
@@ -67,10 +67,14 @@ def _rows_before_end(lines: list[str]) -> int:
 
 def _without_half_address(paragraph: str) -> str:
     bare = _CODE.sub(lambda match: "x" * len(match[0]), paragraph)
-    match = _HALF_ADDRESS.search(bare)
+    if bare[-1:].isspace():
+        return paragraph
+    last = len(bare) - len("".join(bare.rsplit(maxsplit=1)[-1:]))
+    match = _ADDRESS_START.search(bare, last)
     if match is None or _OPEN_CODE.search(bare):
         return paragraph
-    return paragraph[: match.start()].rstrip("([<\"'")
+    start = match.start(1) if match[1] else match.start()
+    return paragraph[:start].rstrip("([<\"'")
 
 
 def _closed(paragraph: str) -> str:

@@ -8,6 +8,7 @@ _ADDRESS = re.compile(
     r"(?P<rest>[/?#][^\s<>`|\\\"]*)?",
     re.IGNORECASE,
 )
+_WEB = re.compile(r"https?://", re.IGNORECASE)
 _PLAIN_HOST = re.compile(r"(?!xn--)[A-Za-z0-9\-]+(?:\.(?!xn--)[A-Za-z0-9\-]+)+")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9]*(?=\\?:)")
 _UP_TO_SPACE = re.compile(r"\S*")
@@ -109,8 +110,11 @@ def is_host(text: str, start: int, name: str) -> bool:
 def links_in(text: str) -> frozenset[str]:
     """All addresses that stand in `text`, as they are written."""
     found = set()
-    for match in re.finditer(r"https?://", text, re.IGNORECASE):
-        found.add(address_at(text, match.start()).text)
+    position = 0
+    while match := _WEB.search(text, position):
+        address = _without_trailing(_run_at(text, match.start()))
+        found.add(address)
+        position = max(match.end(), match.start() + len(address))
     return frozenset(found)
 
 
