@@ -7,6 +7,16 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+from app.sandbox.model.refusals import (
+    Refused,
+    bad_value,
+    check_type,
+    missing,
+    named,
+    unknown,
+    wrong_type,
+)
+
 _NAMES = """
 background context_management conversation include input instructions
 max_output_tokens max_tool_calls metadata model moderation parallel_tool_calls
@@ -65,36 +75,6 @@ _FIELD_TYPES: Mapping[str, tuple[str, tuple[type, ...]]] = {
     "role": ("a string", (str,)),
     "summary": ("an array", (list,)),
 }
-_JSON_NAMES: Mapping[type, str] = {
-    bool: "a boolean",
-    int: "an integer",
-    float: "a decimal",
-    str: "a string",
-    list: "an array",
-    dict: "an object",
-    type(None): "null",
-}
-
-
-class Refused(Exception):
-    """An answer with an error status, in OpenAI's own shape."""
-
-    def __init__(
-        self,
-        status: int,
-        message: str,
-        *,
-        type: str = "invalid_request_error",  # noqa: A002 - the wire's word
-        param: str | None = None,
-        code: str | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.headers = dict(headers or {})
-        self.body = {
-            "error": {"message": message, "type": type, "param": param, "code": code}
-        }
 
 
 def check(body: object, stored_items: Collection[str] = ()) -> dict[str, Any]:
@@ -106,10 +86,10 @@ def check(body: object, stored_items: Collection[str] = ()) -> dict[str, Any]:
         raise Refused(400, "We could not parse the JSON body of your request.")
     for name in body:
         if name not in _KNOWN:
-            raise _unknown(name)
+            raise unknown(name)
     _check_model(body)
     for name, (wanted, types) in _TYPES.items():
-        _check_type(name, body.get(name), wanted, types)
+        check_type(name, body.get(name), wanted, types)
     _check_limits(body)
     for name in _KEPT_BY_SERVER:
         if body.get(name) not in (None, False):
@@ -124,20 +104,12 @@ def check(body: object, stored_items: Collection[str] = ()) -> dict[str, Any]:
 def _check_model(body: Mapping[str, Any]) -> None:
     model = body.get("model")
     if model is None:
-        raise _missing("model")
+        raise missing("model")
     if not isinstance(model, str):
-        raise _wrong_type("model", "a string", model)
+        raise wrong_type("model", "a string", model)
     if not model.strip():
         message = f"The requested model '{model}' does not exist."
         raise Refused(400, message, param="model", code="model_not_found")
-
-
-def _check_type(
-    param: str, value: object, wanted: str, types: tuple[type, ...]
-) -> None:
-    is_bool = isinstance(value, bool) and bool not in types
-    if value is not None and (is_bool or not isinstance(value, types)):
-        raise _wrong_type(param, wanted, value)
 
 
 def _check_limits(body: Mapping[str, Any]) -> None:
@@ -149,7 +121,11 @@ def _check_limits(body: Mapping[str, Any]) -> None:
         )
         code = "integer_below_min_value"
         raise Refused(400, message, param="max_output_tokens", code=code)
-    pairs = body.get("metadata") or {}
+    check_metadata(body.get("metadata") or {})
+
+
+def check_metadata(pairs: Mapping[str, Any]) -> None:
+    """Raise `Refused` for more pairs than may be attached to an object."""
     if len(pairs) > _METADATA_PAIRS:
         message = (
             "Invalid 'metadata': too many properties. Expected an object with at most"
@@ -161,21 +137,29 @@ def _check_limits(body: Mapping[str, Any]) -> None:
 
 def _check_tool(tool: object, param: str) -> None:
     if not isinstance(tool, dict):
-        raise _wrong_type(param, "an object", tool)
+        raise wrong_type(param, "an object", tool)
     if tool.get("type") != "function":
-        raise _bad_value(f"{param}.type", tool.get("type"), ("function",))
+        raise bad_value(f"{param}.type", tool.get("type"), ("function",))
+    check_function(tool, param)
+
+
+def check_function(tool: Mapping[str, Any], param: str) -> None:
+    """Raise `Refused` for a function with a bad name or a bad schema.
+
+    `param` says where it stands in the request.
+    """
     name = tool.get("name")
     if name is None:
-        raise _missing(f"{param}.name")
+        raise missing(f"{param}.name")
     if not isinstance(name, str) or not _TOOL_NAME.fullmatch(name):
         message = (
             f"Invalid '{param}.name': string does not match pattern. Expected a string"
             " that matches the pattern '^[a-zA-Z0-9_-]{1,64}$'."
         )
         raise Refused(400, message, param=f"{param}.name", code="invalid_value")
-    _check_type(f"{param}.strict", tool.get("strict"), "a boolean", (bool,))
+    check_type(f"{param}.strict", tool.get("strict"), "a boolean", (bool,))
     schema = tool.get("parameters")
-    _check_type(f"{param}.parameters", schema, "an object", (dict,))
+    check_type(f"{param}.parameters", schema, "an object", (dict,))
     if schema is None:
         return
     if schema.get("type") != "object":
@@ -202,11 +186,11 @@ def _check_strict(
                 f"{where} 'additionalProperties' is required to be supplied and to be"
                 " false."
             )
-        missing = [key for key in properties if key not in schema.get("required", ())]
-        if missing:
+        left_out = [key for key in properties if key not in schema.get("required", ())]
+        if left_out:
             raise refuse(
                 f"{where} 'required' is required to be supplied and to be an array"
-                f" including every key in properties. Missing '{missing[0]}'."
+                f" including every key in properties. Missing '{left_out[0]}'."
             )
         for key, value in properties.items():
             _check_strict(value, (*path, "properties", key), refuse)
@@ -230,7 +214,7 @@ def _check_input(body: Mapping[str, Any], stored_items: Collection[str]) -> None
     if not isinstance(given, list):
         message = (
             "Invalid type for 'input': expected one of a string or array of input"
-            f" items, but got {_named(given)} instead."
+            f" items, but got {named(given)} instead."
         )
         raise Refused(400, message, param="input", code="invalid_type")
     for number, item in enumerate(given):
@@ -240,12 +224,12 @@ def _check_input(body: Mapping[str, Any], stored_items: Collection[str]) -> None
 
 def _check_item(item: object, param: str, stored_items: Collection[str]) -> None:
     if not isinstance(item, dict):
-        raise _wrong_type(param, "an object", item)
+        raise wrong_type(param, "an object", item)
     kind = item.get("type", "message" if "role" in item else None)
     if kind is None:
-        raise _missing(f"{param}.type")
+        raise missing(f"{param}.type")
     if kind not in _FIELDS:
-        raise _bad_value(param, kind, tuple(_FIELDS))
+        raise bad_value(param, kind, tuple(_FIELDS))
     _check_fields(item, kind, param)
     if kind == "message":
         _check_message(item, param)
@@ -256,12 +240,12 @@ def _check_fields(item: Mapping[str, Any], kind: str, param: str) -> None:
     required, optional = _FIELDS[kind]
     for name in required:
         if item.get(name) is None:
-            raise _missing(f"{param}.{name}")
+            raise missing(f"{param}.{name}")
     for name, value in item.items():
         if name not in required and name not in optional:
-            raise _unknown(f"{param}.{name}")
+            raise unknown(f"{param}.{name}")
         if name in _FIELD_TYPES:
-            _check_type(f"{param}.{name}", value, *_FIELD_TYPES[name])
+            check_type(f"{param}.{name}", value, *_FIELD_TYPES[name])
 
 
 def _check_known(item: Mapping[str, Any], stored_items: Collection[str]) -> None:
@@ -279,22 +263,22 @@ def _check_known(item: Mapping[str, Any], stored_items: Collection[str]) -> None
 def _check_message(item: Mapping[str, Any], param: str) -> None:
     role = item["role"]
     if role not in _PARTS:
-        raise _bad_value(f"{param}.role", role, tuple(_PARTS))
+        raise bad_value(f"{param}.role", role, tuple(_PARTS))
     content = item["content"]
-    _check_type(f"{param}.content", content, "a string or an array", (str, list))
+    check_type(f"{param}.content", content, "a string or an array", (str, list))
     if isinstance(content, str):
         return
     for number, part in enumerate(content):
         where = f"{param}.content[{number}]"
         if not isinstance(part, dict):
-            raise _wrong_type(where, "an object", part)
+            raise wrong_type(where, "an object", part)
         if part.get("type") not in _PARTS[role]:
-            raise _bad_value(where, part.get("type"), _PARTS[role])
+            raise bad_value(where, part.get("type"), _PARTS[role])
         field = "refusal" if part["type"] == "refusal" else "text"
         if part["type"] in {"input_text", "output_text", "refusal"}:
             if part.get(field) is None:
-                raise _missing(f"{where}.{field}")
-            _check_type(f"{where}.{field}", part[field], "a string", (str,))
+                raise missing(f"{where}.{field}")
+            check_type(f"{where}.{field}", part[field], "a string", (str,))
 
 
 def _check_pairs(items: Sequence[Mapping[str, Any]]) -> None:
@@ -318,35 +302,7 @@ def _check_pairs(items: Sequence[Mapping[str, Any]]) -> None:
             raise Refused(400, message, param="input")
 
 
-def _unknown(param: str) -> Refused:
-    message = f"Unknown parameter: '{param}'."
-    return Refused(400, message, param=param, code="unknown_parameter")
-
-
-def _missing(param: str) -> Refused:
-    message = f"Missing required parameter: '{param}'."
-    return Refused(400, message, param=param, code="missing_required_parameter")
-
-
-def _wrong_type(param: str, wanted: str, value: object) -> Refused:
-    message = (
-        f"Invalid type for '{param}': expected {wanted}, but got {_named(value)}"
-        " instead."
-    )
-    return Refused(400, message, param=param, code="invalid_type")
-
-
-def _bad_value(param: str, value: object, supported: Sequence[str]) -> Refused:
-    listed = ", ".join(f"'{word}'" for word in supported)
-    message = f"Invalid value: {value!r}. Supported values are: {listed}."
-    return Refused(400, message, param=param, code="invalid_value")
-
-
 def _bad_schema(name: str, param: str, reason: str) -> Refused:
     message = f"Invalid schema for function '{name}': {reason}"
     code = "invalid_function_parameters"
     return Refused(400, message, param=f"{param}.parameters", code=code)
-
-
-def _named(value: object) -> str:
-    return _JSON_NAMES[type(value)]

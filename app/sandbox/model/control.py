@@ -1,6 +1,7 @@
 """How the model server is steered: its pace, its faults, and what it was asked."""
 
 import asyncio
+import time
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -21,9 +22,11 @@ class FaultKind(StrEnum):
     QUOTA = "quota"  # 429 that no waiting mends
     HTTP_500 = "http_500"
     ERROR_EVENT = "error_event"  # after so many events, default 2
+    ERROR_NESTED = "error_nested"  # the same, its fields inside of "error"
     FAILED = "failed"  # after so many events, default 2
     INCOMPLETE = "incomplete"  # cut by max_output_tokens, default 12
     REFUSAL = "refusal"
+    EXPIRED = "expired"  # runs only, after so many events, default 2
 
 
 _DEFAULTS = {
@@ -32,7 +35,9 @@ _DEFAULTS = {
     FaultKind.CLEAN_END: 8.0,
     FaultKind.HTTP_429: 1.0,
     FaultKind.ERROR_EVENT: 2.0,
+    FaultKind.ERROR_NESTED: 2.0,
     FaultKind.FAILED: 2.0,
+    FaultKind.EXPIRED: 2.0,
     FaultKind.INCOMPLETE: 12.0,
 }
 
@@ -50,10 +55,12 @@ class RequestRecord:
     """One request as the server saw it.
 
     `ended` is empty while it runs; then "completed", "incomplete", "refused", "hung
-    up" (the client went away) or the fault's kind.
+    up" (the client went away), the fault's kind, the status in which a run left the
+    request, or "answered" where nothing had to be thought about.
     """
 
     number: int
+    what: str = ""
     body: object = None
     status: int = 200
     ended: str = ""
@@ -67,11 +74,14 @@ class ModelControl:
     """The knobs of the model server; every one may be turned while it runs.
 
     `rate` is in tokens a second, 0 means as fast as they can be written;
-    `first_token_delay` is in seconds.
+    `first_token_delay` is in seconds. `clock_ahead` moves the clock by which runs
+    expire, and a run stays `cancelling` for `cancel_delay`, both in seconds.
     """
 
     rate: float = 0.0
     first_token_delay: float = 0.0
+    clock_ahead: float = 0.0
+    cancel_delay: float = 0.0
     requests: deque[RequestRecord] = field(
         default_factory=lambda: deque(maxlen=KEPT_REQUESTS)
     )
@@ -106,10 +116,20 @@ class ModelControl:
         """The fault of the request that begins now."""
         return self._faults.popleft() if self._faults else None
 
-    def begin(self) -> RequestRecord:
-        """Note that a request has come."""
+    def delay(self, fault: Fault | None) -> float:
+        """The seconds before the first token."""
+        if fault and fault.kind is FaultKind.SLOW_FIRST_TOKEN:
+            return fault.value
+        return self.first_token_delay
+
+    def now(self) -> int:
+        """The time of the clock by which runs expire, in whole seconds."""
+        return int(time.time() + self.clock_ahead)
+
+    def begin(self, what: str) -> RequestRecord:
+        """Note that a request has come; `what` is its method and path."""
         self.asked += 1
-        record = RequestRecord(number=self.asked)
+        record = RequestRecord(number=self.asked, what=what)
         self.requests.append(record)
         return record
 

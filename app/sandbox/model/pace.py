@@ -36,7 +36,7 @@ async def paced(
     due: float | None = None
     for event in events:
         if is_token(event):
-            due = _next_due(due, rate(), delay)
+            due = next_due(due, rate(), delay)
             if due - time.monotonic() > _GROUP_SECONDS:
                 if group:
                     yield group
@@ -51,7 +51,8 @@ async def paced(
         yield group
 
 
-def _next_due(due: float | None, rate: float, delay: float) -> float:
+def next_due(due: float | None, rate: float, delay: float) -> float:
+    """When the token after the one at `due` comes, on the monotonic clock."""
     if due is None:
         return time.monotonic() + delay
     return due + 1 / rate if rate else due

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from app.sandbox.model.checks import Refused, check
+from app.sandbox.model.checks import check
+from app.sandbox.model.refusals import Refused
 
 Body = dict[str, Any]
 

@@ -1,0 +1,1 @@
+"""The Assistants API, version 2: threads, messages, runs and their steps."""
