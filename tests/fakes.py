@@ -83,7 +83,8 @@ class ScriptedAssistant:
         assert turn.is_prepared
         return self.said_before
 
-    async def cancel(self, run: Run) -> None:
+    async def cancel(self, turn: Turn, run: Run) -> None:
+        assert turn.wanted
         self.cancelled.append(run)
 
     async def _next(self, how: str) -> AsyncGenerator[RunEvent]:

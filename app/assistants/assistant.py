@@ -28,5 +28,8 @@ class Assistant(Protocol):
     async def said(self, turn: Turn) -> Sequence[str]:
         """Return the messages of the turn's committed passes, oldest first."""
 
-    async def cancel(self, run: Run) -> None:
-        """Tell the other side that nobody waits for this run any more."""
+    async def cancel(self, turn: Turn, run: Run) -> None:
+        """Tell the other side that nobody waits for the turn's run any more.
+
+        `run` may lack its id. Nothing raises for what the other side does.
+        """

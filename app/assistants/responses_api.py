@@ -1,9 +1,6 @@
 """The Responses API as an assistant; the history stays with us (`store: false`)."""
 
 import asyncio
-import logging
-import random
-import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -12,34 +9,20 @@ from urllib.parse import urlsplit
 
 from openai import AsyncOpenAI
 
-from app import telemetry
-from app.assistants import failures
+from app.assistants.passes import Passes
 from app.assistants.patience import Limits
 from app.assistants.responses_input import input_items, said_since_asked
 from app.assistants.responses_pass import PassReader
-from app.assistants.streaming import hear_out, open_stream
 from app.domain import (
-    RetryNotice,
     Run,
-    RunError,
     RunEvent,
     RunStatus,
-    RunUpdate,
     ThreadItem,
     ToolOutput,
     Turn,
 )
-from app.errors import AssistantError, AssistantUnavailable, StreamEndedEarly
 from app.tools.schema import is_strict
 from app.tools.tool import Tool
-
-log = logging.getLogger(__name__)
-
-RETRIES = 4
-
-_LONGEST_PAUSE = 60.0
-_FIRST_PAUSE = 1.0
-_jitter = random.SystemRandom()
 
 History = Callable[[int], Awaitable[Sequence[ThreadItem]]]
 
@@ -91,19 +74,16 @@ class ResponsesAssistant:
         limits: Limits | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._client = client
         self._capabilities = capabilities or Capabilities.of(
             str(client.base_url), model
         )
         self._fields = _fields(model, instructions, tools, self._capabilities)
         self._history = history
-        self._limits = limits or Limits()
-        self._sleep = sleep
-        self._began: dict[int, float] = {}
+        self._passes = Passes(client, limits=limits or Limits(), sleep=sleep)
 
     def run(self, turn: Turn) -> AsyncGenerator[RunEvent]:
         """Stream the first pass of a turn whose messages are in the history."""
-        self._start_clock(turn)
+        self._passes.start_clock(turn)
         return self._stream(turn, _new_run(turn), first=True)
 
     def submit_tool_outputs(
@@ -118,74 +98,28 @@ class ResponsesAssistant:
 
     def resume(self, turn: Turn) -> AsyncGenerator[RunEvent]:
         """Stream the pass that a former owner of the turn did not complete."""
-        self._start_clock(turn)
+        self._passes.start_clock(turn)
         return self._stream(turn, _new_run(turn), first=False)
 
     async def said(self, turn: Turn) -> Sequence[str]:
         """Return the messages of the turn's committed passes, oldest first."""
         return said_since_asked(await self._history(turn.assistant_thread_id))
 
-    async def cancel(self, run: Run) -> None:
+    async def cancel(self, turn: Turn, run: Run) -> None:
         """Do nothing: a response that is not stored ends with its connection."""
 
     async def _stream(
         self, turn: Turn, run: Run, *, first: bool
     ) -> AsyncGenerator[RunEvent]:
-        deadline = self._deadline(turn)
         body = await self._body(turn)
-        for retry in range(1, RETRIES + 2):
-            reader = PassReader(run, first=first)
-            attempt = self._attempt(turn, body, reader, deadline)
-            try:
-                async with aclosing(attempt) as events:
-                    async for event in events:
-                        yield event
-            except TimeoutError:
-                yield _update(replace(run, status=RunStatus.EXPIRED))
-                return
-            except AssistantError as error:
-                failed = error
-            else:
-                return
-            pause = self._pause(failed, retry, deadline)
-            if pause is None or reader.has_text:
-                break
-            yield _update(_retrying(run, retry, pause))
-            await self._sleep(pause)
-        yield _update(_failed(run, failed))
 
-    async def _attempt(
-        self, turn: Turn, body: Mapping[str, Any], reader: PassReader, deadline: float
-    ) -> AsyncGenerator[RunEvent]:
-        request_name = str(uuid.uuid4())
-        facts: dict[str, Any] = {"turn_id": turn.turn_id, "run_id": _run_id(turn)}
-        facts["client_request_id"] = request_name
-        try:
-            async with (
-                open_stream(
-                    self._client,
-                    "/responses",
-                    body,
-                    headers={"X-Client-Request-Id": request_name},
-                    limits=self._limits,
-                    deadline=deadline,
-                ) as stream,
-                aclosing(stream.batches()) as batches,
-            ):
-                facts["request_id"] = stream.request_id
-                async for batch in batches:
-                    for event in batch:
-                        for told in reader.read(event):
-                            yield told
-                    if reader.has_ended:
-                        await hear_out(batches)
-                        return
-                raise failures.broke_off()
-        except AssistantError as error:
-            telemetry.count(f"assistant.failures.{type(error).__name__}")
-            facts |= failures.log_facts(error)
-            log.warning("pass failed", extra=facts)
-            raise
+        def begin() -> _Attempt:
+            reader = PassReader(run, first=first)
+            return _Attempt(self._passes, turn, run, body, reader)
+
+        async with aclosing(self._passes.stream(turn, begin)) as events:
+            async for event in events:
+                yield event
 
     async def _body(self, turn: Turn) -> dict[str, Any]:
         items = input_items(
@@ -195,32 +129,37 @@ class ResponsesAssistant:
         )
         return {**self._fields, "input": items}
 
-    def _start_clock(self, turn: Turn) -> None:
-        now = asyncio.get_running_loop().time()
-        self._began.pop(turn.turn_id, None)
-        self._began[turn.turn_id] = now
-        # Runs end in many ways, not all of them here: old ones go when stale.
-        while now - next(iter(self._began.values())) > 2 * self._limits.run:
-            del self._began[next(iter(self._began))]
 
-    def _deadline(self, turn: Turn) -> float:
-        now = asyncio.get_running_loop().time()
-        return self._began.get(turn.turn_id, now) + self._limits.run
+class _Attempt:
+    """One request, and what is read of its answer."""
 
-    def _pause(
-        self, error: AssistantError, retry: int, deadline: float
-    ) -> float | None:
-        """Return the seconds to wait before a retry, None if there is none."""
-        match error:
-            case AssistantUnavailable(retry_after=float(asked)):
-                pause = min(asked, _LONGEST_PAUSE)
-            case AssistantUnavailable() | StreamEndedEarly():
-                # Many replies fail at the same moment; they should not return together.
-                pause = _FIRST_PAUSE * 2 ** (retry - 1) * _jitter.uniform(1, 1.25)
-            case _:
-                return None
-        is_in_time = asyncio.get_running_loop().time() + pause < deadline
-        return pause if retry <= RETRIES and is_in_time else None
+    def __init__(
+        self,
+        passes: Passes,
+        turn: Turn,
+        run: Run,
+        body: Mapping[str, Any],
+        reader: PassReader,
+    ) -> None:
+        self.run = run
+        self._passes = passes
+        self._turn = turn
+        self._body = body
+        self._reader = reader
+
+    @property
+    def may_be_repeated(self) -> bool:
+        return not self._reader.has_text
+
+    def events(self, deadline: float) -> AsyncGenerator[RunEvent]:
+        return self._passes.read(
+            self._turn,
+            "/responses",
+            self._body,
+            self._reader,
+            run_id=self.run.run_id,
+            deadline=deadline,
+        )
 
 
 def _fields(
@@ -258,17 +197,3 @@ def _run_id(turn: Turn) -> str:
 
 def _new_run(turn: Turn) -> Run:
     return Run(run_id=_run_id(turn), status=RunStatus.QUEUED)
-
-
-def _update(run: Run) -> RunUpdate:
-    return RunUpdate(f"thread.run.{run.status}", run)
-
-
-def _retrying(run: Run, retry: int, pause: float) -> Run:
-    notice = RetryNotice(attempt=retry, attempts=RETRIES, seconds=pause)
-    return replace(run, status=RunStatus.QUEUED, retry_in=notice)
-
-
-def _failed(run: Run, error: AssistantError) -> Run:
-    told = RunError(code=error.code, message=error.message)
-    return replace(run, status=RunStatus.FAILED, error=told)

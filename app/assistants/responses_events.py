@@ -5,16 +5,9 @@ from typing import Any
 import msgspec
 
 from app.assistants.sse import ServerEvent
+from app.assistants.wire_errors import ErrorBody, ErrorHappened
 
 Item = dict[str, Any]
-
-
-class ErrorBody(msgspec.Struct):
-    """What went wrong; servers put strings, numbers or nothing in `code`."""
-
-    code: str | int | None = None
-    type: str | None = None
-    message: str | None = None
 
 
 class ResponseBody(msgspec.Struct):
@@ -52,14 +45,6 @@ class TextAdded(msgspec.Struct):
 
     delta: str = ""
     output_index: int = 0
-
-
-class ErrorHappened(msgspec.Struct):
-    """Something went wrong; flat, or nested as some servers have it."""
-
-    error: ErrorBody | str | None = None
-    code: str | int | None = None
-    message: str | None = None
 
 
 class _Untyped(msgspec.Struct):

@@ -5,9 +5,9 @@ from typing import Any
 
 from app.domain import ItemKind, ThreadItem
 
-_SAID = (ItemKind.WANTED, ItemKind.OVERHEARD)
+SAID = (ItemKind.WANTED, ItemKind.OVERHEARD)
 _OUTCOME_UNKNOWN = "Error: the outcome is unknown; it was not run again."
-_LEFT_OUT = "(Older messages of this thread are left out here.)"
+LEFT_OUT = "(Older messages of this thread are left out here.)"
 _LONGEST_NAME = 80
 _OUTPUT = "function_call_output"
 
@@ -31,15 +31,15 @@ def input_items(
             break
         kept.append(turn)
     items = [item for turn in reversed(kept) for item in turn.within(most_characters)]
-    return [_note(), *items] if len(kept) < len(turns) else items
+    return [_user(LEFT_OUT), *items] if len(kept) < len(turns) else items
 
 
 class _TurnItems:
     """What one turn adds to the input; it is kept or left out as a whole."""
 
     def __init__(self, turn: Sequence[ThreadItem], with_reasoning: bool) -> None:
-        self._said = [item for item in turn if item.kind in _SAID]
-        answered = [item for item in turn if item.kind not in _SAID]
+        self._said = [item for item in turn if item.kind in SAID]
+        answered = [item for item in turn if item.kind not in SAID]
         self._answered = list(_paired(list(_replayed(answered, with_reasoning))))
         self.characters = sum(map(_length, self._said)) + sum(
             len(str(item)) for item in self._answered
@@ -51,8 +51,8 @@ class _TurnItems:
         for item in self._said:
             if surplus > 0 and item.kind is ItemKind.OVERHEARD:
                 surplus -= _length(item)
-            elif message := _message(item):
-                yield message
+            elif line := line_of(item):
+                yield _user(line)
         yield from self._answered
 
 
@@ -61,7 +61,7 @@ def _turns_of(history: Sequence[ThreadItem]) -> list[list[ThreadItem]]:
     turns: list[list[ThreadItem]] = []
     was_said = False
     for item in history:
-        is_said = item.kind in _SAID
+        is_said = item.kind in SAID
         if not turns or (is_said and not was_said):
             turns.append([])
         turns[-1].append(item)
@@ -69,18 +69,18 @@ def _turns_of(history: Sequence[ThreadItem]) -> list[list[ThreadItem]]:
     return turns
 
 
-def _message(item: ThreadItem) -> InputItem | None:
+def line_of(item: ThreadItem) -> str:
+    """Return who said what, as the model reads it; nothing for an emptied aside."""
     text = str(item.item.get("text") or "")
     files = "".join(
         f"\n[file: {_one_line(name)}]" for name in item.item.get("files", ())
     )
     is_overheard = item.kind is ItemKind.OVERHEARD
     if is_overheard and not (text or files):
-        return None
+        return ""
     author = _one_line(item.item.get("author") or "Somebody")
     mark = "(overheard) " if is_overheard else ""
-    content = f"{mark}{author}: {text}{files}"
-    return {"type": "message", "role": "user", "content": content}
+    return f"{mark}{author}: {text}{files}"
 
 
 def _one_line(name: object) -> str:
@@ -91,8 +91,8 @@ def _length(item: ThreadItem) -> int:
     return len(str(item.item.get("text") or ""))
 
 
-def _note() -> InputItem:
-    return {"type": "message", "role": "user", "content": _LEFT_OUT}
+def _user(content: str) -> InputItem:
+    return {"type": "message", "role": "user", "content": content}
 
 
 def _replayed(
@@ -153,12 +153,13 @@ def said_since_asked(history: Sequence[ThreadItem]) -> list[str]:
     for each in history:
         if each.kind is ItemKind.WANTED:
             said = []
-        elif each.kind is ItemKind.OUTPUT and (text := _spoken(each.item)):
+        elif each.kind is ItemKind.OUTPUT and (text := spoken(each.item)):
             said.append(text)
     return said
 
 
-def _spoken(item: Mapping[str, Any]) -> str:
+def spoken(item: Mapping[str, Any]) -> str:
+    """Return what an output item says to people."""
     if item.get("type") != "message" or item.get("phase") == "commentary":
         return ""
     parts = item.get("content") or ()

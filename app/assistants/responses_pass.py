@@ -9,8 +9,6 @@ import msgspec
 from app.assistants import failures
 from app.assistants.responses_events import (
     ENDINGS,
-    ErrorBody,
-    ErrorHappened,
     Item,
     ItemAdded,
     ItemDone,
@@ -21,6 +19,7 @@ from app.assistants.responses_events import (
     read_event,
 )
 from app.assistants.sse import ServerEvent
+from app.assistants.wire_errors import ErrorHappened, failure_of, happened
 from app.domain import (
     MessageStarted,
     Run,
@@ -33,7 +32,6 @@ from app.domain import (
     ToolCall,
     Usage,
 )
-from app.errors import AssistantError
 
 _LONGEST_STEP = 80
 _STATUSES = {
@@ -93,10 +91,8 @@ class PassReader:
                 return self._ended(ENDINGS[name], response)
             case ResponseChanged(response=response):
                 return self._began(name, response)
-            case ErrorHappened(error=None):
-                raise _failure(ErrorBody(code=event.code, message=event.message))
-            case ErrorHappened(error=error):
-                raise _failure(error)
+            case ErrorHappened():
+                raise happened(event)
 
     def _began(self, name: str, response: ResponseBody) -> Sequence[RunEvent]:
         is_queued = "queued" in (name.removeprefix("response."), response.status)
@@ -134,7 +130,7 @@ class PassReader:
     def _ended(self, word: str, response: ResponseBody) -> Sequence[RunEvent]:
         status = _STATUSES.get(response.status or "", RunStatus(word))
         if status is RunStatus.FAILED:
-            raise _failure(response.error)
+            raise failure_of(response.error)
         self.has_ended = True
         items, calls = _with_calls(self._items(response))
         events = () if self._done else self._messages_at_last(items)
@@ -181,18 +177,6 @@ class PassReader:
             return ()
         self._told_last = name
         return [RunUpdate(name, self._run)]
-
-
-def _failure(error: ErrorBody | str | None) -> AssistantError:
-    if not isinstance(error, ErrorBody):
-        error = ErrorBody(message=error)
-    code = error.code
-    return failures.failure(
-        code=code if isinstance(code, str) else None,
-        kind=error.type,
-        status=code if isinstance(code, int) else None,
-        words=error.message or "",
-    )
 
 
 def _is_note(item: Item) -> bool:

@@ -58,18 +58,20 @@ class TurnRunner:
             pass_no += 1
             await self.ledger.commit_pass(turn.lease, pass_no, run)
             if pass_no > MAX_TOOL_ROUNDS:
+                await self.assistant.cancel(turn, run)
                 return TurnRun(run=_too_many_rounds(run))
             reply.show_step(self.toolbox.label(run.tool_calls))
             outputs = await self.toolbox.call(
                 turn, pass_no, run.tool_calls, stop=stop, show=reply.attach
             )
             if stop.is_set():
+                await self.assistant.cancel(turn, run)
                 return TurnRun(run=replace(run, status=RunStatus.CANCELLED, output=()))
             run = await response.forward_stream(
                 self.assistant.submit_tool_outputs(turn, run, outputs)
             )
-        if run.status is RunStatus.CANCELLED:
-            await self.assistant.cancel(run)
+        if run.status in (RunStatus.CANCELLED, RunStatus.EXPIRED):
+            await self.assistant.cancel(turn, run)
         return TurnRun(run=run, unfinished_text=response.pass_text)
 
     async def replay(self, turn: Turn, reply: Reply) -> None:

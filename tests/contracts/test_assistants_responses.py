@@ -326,7 +326,7 @@ async def test_the_time_of_a_run_counts_over_all_its_passes(
     run = (await hear_run(stage, server, Play("one_call"))).run
     stage.add_pass(run, {run.tool_calls[0].call_id: "22"})
     ten_minutes = 600
-    stage.assistant._began[TURN.turn_id] -= ten_minutes
+    stage.assistant._passes._began[TURN.turn_id] -= ten_minutes
 
     heard = await hear(stage.assistant.submit_tool_outputs(TURN, run, ()))
 
