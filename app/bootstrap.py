@@ -9,14 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
+from openai import AsyncOpenAI
 from slack_sdk.web.async_client import AsyncWebClient
 
+from app.assistants.assistant import Assistant
+from app.assistants.assistants_api import AssistantsAssistant
 from app.assistants.instructions import INSTRUCTIONS
 from app.assistants.responses_api import ResponsesAssistant
 from app.connections import model_client_of, open_database, slack_client
 from app.domain import Turn
-from app.errors import DatabaseUnavailable
+from app.errors import DatabaseUnavailable, SettingsError
 from app.health import add_health_routes, listening
+from app.sandbox.model.assistants.threads import ASSISTANT_ID
 from app.sandbox.server import Sandbox
 from app.settings import Settings
 from app.slack.bolt import build_bolt
@@ -33,6 +37,7 @@ from app.storage.database import Database
 from app.storage.inbox import Inbox
 from app.storage.leases import Leases
 from app.storage.policy import AnswerPolicy
+from app.storage.remote_threads import RemoteThreads
 from app.storage.reply_parts import ReplyParts
 from app.storage.rooms import Rooms
 from app.storage.tool_calls import ToolLedger
@@ -136,15 +141,19 @@ async def _free_sandbox(state: Path, port: int) -> Sandbox:
 def _sandbox_settings(
     sandbox: Sandbox, state: Path, model: Mapping[str, str]
 ) -> Settings:
+    is_offline = model.keys().isdisjoint({"openai_base_url", "openai_api_key"})
+    offline = {
+        "openai_base_url": sandbox.model_url,
+        "openai_api_key": "none",
+        "assistant_id": ASSISTANT_ID,
+    }
     settings = Settings.model_validate(
         {
             "slack_bot_token": sandbox.bot_token,
             "slack_app_token": sandbox.app_token,
             "slack_api_url": sandbox.api_url,
-            **(
-                model
-                or {"openai_base_url": sandbox.model_url, "openai_api_key": "none"}
-            ),
+            **(offline if is_offline else {}),
+            **model,
             "database_url": f"sqlite:///{state / 'threadline.db'}",
         }
     )
@@ -161,7 +170,7 @@ async def _start_answering(
     """Start the worker and what feeds it; on leaving they end in the reverse order."""
     store, people, outbound = TurnStore(database), People(client), Outbound(client)
     policy = _policy(settings)
-    runner = await _runner(settings, database, store, stack)
+    runner = await _runner(settings, database, stack)
     replies = _replies(settings, database, outbound, people)
     stack.push_async_callback(replies.close)
     worker = Worker(
@@ -227,18 +236,35 @@ def _replies(
 
 
 async def _runner(
-    settings: Settings, database: Database, store: TurnStore, stack: AsyncExitStack
+    settings: Settings, database: Database, stack: AsyncExitStack
 ) -> TurnRunner:
     ledger = ToolLedger(database)
     toolbox = Toolbox(home_tools(Rooms(database)), ledger)
-    assistant = ResponsesAssistant(
-        await model_client_of(settings, stack),
+    client = await model_client_of(settings, stack)
+    assistant = _assistant(settings, client, toolbox, database)
+    return TurnRunner(assistant=assistant, toolbox=toolbox, ledger=ledger)
+
+
+def _assistant(
+    settings: Settings, client: AsyncOpenAI, toolbox: Toolbox, database: Database
+) -> Assistant:
+    if settings.assistant_api == "assistants":
+        if settings.assistant_id is None:
+            raise SettingsError(["ASSISTANT_ID is missing for ASSISTANT_API"])
+        return AssistantsAssistant(
+            client,
+            assistant_id=settings.assistant_id,
+            instructions=INSTRUCTIONS,
+            tools=toolbox.tools,
+            threads=RemoteThreads(database),
+        )
+    return ResponsesAssistant(
+        client,
         model=settings.openai_model,
         instructions=INSTRUCTIONS,
         tools=toolbox.tools,
-        history=store.history,
+        history=TurnStore(database).history,
     )
-    return TurnRunner(assistant=assistant, toolbox=toolbox, ledger=ledger)
 
 
 def _readiness(

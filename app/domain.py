@@ -370,6 +370,14 @@ class StepUpdate:
     label: str
 
 
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What people should know beside the answer, in a sentence or two."""
+
+    name: str
+    text: str
+
+
 RunEvent = (
     AssistantThreadCreated
     | RunUpdate
@@ -377,6 +385,7 @@ RunEvent = (
     | TextDelta
     | TextDone
     | StepUpdate
+    | Notice
 )
 
 

@@ -78,6 +78,18 @@ def _first_paint(value: str) -> str:
     return value.lower()
 
 
+def _assistant_api(value: str) -> str:
+    if value.lower() not in {"responses", "assistants"}:
+        raise ValueError("must be responses or assistants")
+    return value.lower()
+
+
+def _assistant_id(value: str) -> str:
+    if not re.fullmatch(r"[!-~]{1,200}", value):
+        raise ValueError("must be an assistant's id as its server has it (asst_…)")
+    return value
+
+
 def _host(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9.-]+|[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:.*", value):
         raise ValueError("must be an address such as 127.0.0.1, and nothing else")
@@ -149,6 +161,10 @@ Count = Annotated[
     int, _whole_number(0, 999_999_999, "must be a whole number; 0 is no limit")
 ]
 FirstPaint = Annotated[Literal["snappy", "steady"], BeforeValidator(_first_paint)]
+AssistantApi = Annotated[
+    Literal["responses", "assistants"], BeforeValidator(_assistant_api)
+]
+AssistantId = Annotated[str, BeforeValidator(_assistant_id)]
 ChannelIds = Annotated[
     frozenset[str],
     _list_of("[CG][A-Z0-9]+", "must be channel ids (C…), separated by commas"),
@@ -181,6 +197,8 @@ class Settings(BaseModel):
     openai_api_key: ModelKey | None = None
     openai_base_url: WebAddress | None = None
     openai_model: str = "gpt-6-luna"
+    assistant_api: AssistantApi = "responses"
+    assistant_id: AssistantId | None = None
     database_url: DatabaseUrl = SecretStr("sqlite:///threadline.db")
     auto_migrate: Switch = True
     host: Host = "127.0.0.1"
@@ -252,26 +270,31 @@ def has_slack_settings(
 def model_for_sandbox(
     environ: Mapping[str, str] | None = None, env_file: Path | None = _ENV_FILE
 ) -> Mapping[str, str]:
-    """Return the model settings that the sandbox is to use, by field; none for its own.
+    """Return the model settings that the sandbox is to use, by field.
 
-    A key that lies around is not enough: only SANDBOX_MODEL=openai asks for them.
+    Its own model needs none but the protocol, if another is wanted. A key that lies
+    around is not enough: only SANDBOX_MODEL=openai asks for another model.
     Raises SettingsError.
     """
     surroundings = os.environ if environ is None else environ
+    given = _given(environ, env_file)
     match surroundings.get("SANDBOX_MODEL", "").strip().lower():
         case "" | "offline":
-            return {}
+            return _chosen(given, "assistant_api")
         case "openai":
-            given = _given(environ, env_file)
-            chosen = {
-                name: value
-                for name, value in given.items()
-                if name.startswith("openai_")
-            }
+            chosen = _chosen(given, "openai_", "assistant_")
             if chosen.keys().isdisjoint({"openai_api_key", "openai_base_url"}):
                 raise SettingsError(["OPENAI_API_KEY is missing for SANDBOX_MODEL"])
             return chosen
     raise SettingsError(["SANDBOX_MODEL must be offline or openai"])
+
+
+def _chosen(given: Mapping[str, str], *prefixes: str) -> dict[str, str]:
+    try:
+        _assistant_api(given.get("assistant_api", "responses"))
+    except ValueError as error:
+        raise SettingsError([f"ASSISTANT_API {error}"]) from None
+    return {name: value for name, value in given.items() if name.startswith(prefixes)}
 
 
 def _given(environ: Mapping[str, str] | None, env_file: Path | None) -> dict[str, str]:
@@ -308,3 +331,6 @@ def _missing(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
             "openai_api_key",
             "is missing; set it, or OPENAI_BASE_URL for a server that needs none",
         )
+    asks_for_one = given.get("assistant_api", "").lower() == "assistants"
+    if asks_for_one and "assistant_id" not in given:
+        yield "assistant_id", "is missing for ASSISTANT_API=assistants (asst_…)"

@@ -128,6 +128,11 @@ def unreachable() -> AssistantError:
     return AssistantUnavailable("unreachable", _AWAY)
 
 
+def busy(code: str) -> AssistantError:
+    """Return our error for a server that has work of ours to end first."""
+    return AssistantUnavailable(code, _BUSY, 0.0)
+
+
 def broke_off(code: str = "stream_ended_early") -> AssistantError:
     """Return our error for a stream that stopped without its terminal event."""
     return StreamEndedEarly(code, _BROKE_OFF)

@@ -9,6 +9,7 @@ from typing import Any, cast
 import anyio
 import httpx2
 import openai
+from openai._types import RequestOptions
 
 from app.assistants import failures
 from app.assistants.patience import Limits, Patience, Silence
@@ -19,6 +20,8 @@ _NO_STREAM = ("application/json", "text/html")
 _LAST_WORDS = 0.1
 _WRITE = 30.0
 _POOL = 10.0
+_SHORT = 30.0
+_GET_RETRIES = 2
 
 # What the openai client catches around its own requests, for what we read ourselves.
 _CUT = (httpx2.RequestError, ssl.SSLError, anyio.EndOfStream)
@@ -92,6 +95,41 @@ async def open_stream(
             yield ServerStream(response, limits, patience)
         finally:
             await response.aclose()
+    finally:
+        patience.close()
+
+
+async def ask(
+    client: openai.AsyncOpenAI,
+    path: str,
+    body: Mapping[str, Any] | None = None,
+    *,
+    headers: Mapping[str, str],
+    limits: Limits,
+    deadline: float,
+) -> bytes:
+    """Return the answer to one short request: a POST with `body`, a GET without.
+
+    Only a GET, which changes nothing, is sent again by itself. Raises AssistantError
+    and TimeoutError as `open_stream` does.
+    """
+    patience = Patience(deadline)
+    options: RequestOptions = {
+        "headers": dict(headers),
+        "timeout": httpx2.Timeout(
+            connect=limits.connect, read=_SHORT, write=_WRITE, pool=_POOL
+        ),
+        "max_retries": _GET_RETRIES if body is None else 0,
+    }
+    cast_to = httpx2.Response
+    try:
+        if body is None:
+            request = client.get(path, cast_to=cast_to, options=options)
+        else:
+            request = client.post(
+                path, body=dict(body), cast_to=cast_to, options=options
+            )
+        return (await _answer(request, limits, patience)).content
     finally:
         patience.close()
 

@@ -51,7 +51,10 @@ _NEWEST = (
         (thread_items.c.assistant_thread_id == assistant_threads.c.id)
         & (thread_items.c.team_id == assistant_threads.c.team_id),
     )
-    .where(assistant_threads.c.id == bindparam("assistant_thread_id"))
+    .where(
+        assistant_threads.c.id == bindparam("assistant_thread_id"),
+        thread_items.c.turn_id > bindparam("after_turn"),
+    )
     .order_by(thread_items.c.turn_id.desc(), thread_items.c.position.desc())
     .limit(_MOST_ITEMS + 1)
 )
@@ -111,12 +114,14 @@ async def append_items(
 
 
 async def read_items(
-    transaction: Transaction, assistant_thread_id: int
+    transaction: Transaction, assistant_thread_id: int, *, after_turn: int = 0
 ) -> list[ThreadItem]:
-    """Return the newest whole turns, oldest first; the newest one in any case."""
-    rows = (
-        await transaction.execute(_NEWEST, {"assistant_thread_id": assistant_thread_id})
-    ).all()
+    """Return the newest whole turns, oldest first; the newest one in any case.
+
+    Those up to and including `after_turn` are left out.
+    """
+    its = {"assistant_thread_id": assistant_thread_id, "after_turn": after_turn}
+    rows = (await transaction.execute(_NEWEST, its)).all()
     was_cut = len(rows) > _MOST_ITEMS
     kept: list[ThreadItem] = []
     characters = 0

@@ -78,6 +78,11 @@ assistant_threads = Table(
     metadata,
     Column("id", RowId, primary_key=True),
     Column("team_id", String, nullable=False),
+    # Where the other side keeps a thread of its own: which protocol, the thread's id
+    # there, and the newest turn whose messages it holds.
+    Column("api", String),
+    Column("remote_id", String),
+    Column("told_turn_id", BigInteger),
 )
 
 conversations = Table(

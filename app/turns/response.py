@@ -9,6 +9,7 @@ from app.domain import (
     AssistantThreadCreated,
     DataMessage,
     MessageStarted,
+    Notice,
     Run,
     RunError,
     RunEvent,
@@ -61,7 +62,12 @@ class AssistantResponse:
                 async for event in stream:
                     if isinstance(event, RunUpdate):
                         latest = event.run
-                    self._show(event)
+                    if isinstance(event, Notice):
+                        data = {"text": event.text}
+                        notice = DataMessage(type="notice", data=data)
+                        await self.send_data_message(notice)
+                    else:
+                        self._show(event)
 
         if self._stop.is_set():
             await stream.aclose()
