@@ -172,6 +172,16 @@ async def test_every_bad_end_is_what_openai_published(
     assert kinds(events)[-1] == ends.get(kind, kind)
 
 
+async def test_an_error_in_the_stream_can_come_nested(
+    served: Served, client: openai.AsyncOpenAI
+) -> None:
+    served.control.fault("error_nested")
+    stream = await client.responses.create(model="m", input="hi", stream=True)
+    with pytest.raises(openai.APIError) as raised:
+        [event async for event in stream]
+    assert raised.value.code == "server_error"
+
+
 async def test_openais_own_stream_reader_understands_it(
     client: openai.AsyncOpenAI,
 ) -> None:

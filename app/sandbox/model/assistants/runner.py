@@ -21,6 +21,7 @@ from app.sandbox.model.refusals import Refused
 
 _AT_ONCE_SECONDS = 0.004
 _AT_ONCE_EVENTS = 64
+_LOOK_SECONDS = 0.05
 _CAN_BE_CANCELLED = frozenset({"queued", "in_progress", "requires_action"})
 
 
@@ -110,7 +111,7 @@ class Runner:
                 return
             ending = "expired"
             if run.status == "cancelling":
-                await asyncio.sleep(self._control.cancel_delay)
+                await self._linger()
                 ending = "cancelled"
             for event in progress.break_off(ending):
                 feed.put(event)
@@ -135,14 +136,26 @@ class Runner:
             if is_token(event):
                 due = next_due(due, self._control.rate, delay)
                 left = due - time.monotonic()
-                try:
-                    if left > _AT_ONCE_SECONDS:
-                        await pause(left, lambda: self._is_over(run))
-                except HungUp:
+                if left > _AT_ONCE_SECONDS and not await self._wait(left, run):
                     return False
                 run.said += _text_in(event)
             feed.put(event)
         return True
+
+    async def _linger(self) -> None:
+        """Stay for as long as the knob says, which may be turned meanwhile."""
+        began = time.monotonic()
+        # The knob is a number that anybody may set, so nothing tells of a change.
+        while (left := began + self._control.cancel_delay - time.monotonic()) > 0:  # noqa: ASYNC110
+            await asyncio.sleep(min(left, _LOOK_SECONDS))
+
+    async def _wait(self, seconds: float, run: Run) -> bool:
+        """Wait; False if the run is over meanwhile."""
+        try:
+            await pause(seconds, lambda: self._is_over(run))
+        except HungUp:
+            return False
+        return not self._is_over(run)
 
     def _is_over(self, run: Run) -> bool:
         return run.status == "cancelling" or run.is_late(self._control.now())
