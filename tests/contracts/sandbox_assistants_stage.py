@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -48,6 +48,7 @@ class Stage:
     client: openai.AsyncOpenAI
     session: aiohttp.ClientSession
     url: str
+    close: Callable[[], Awaitable[None]]
 
     async def ask(
         self, method: str, path: str, body: object = None, **query: str
@@ -164,5 +165,11 @@ async def staged() -> AsyncIterator[Stage]:
         aiohttp.ClientSession(headers=headers, trust_env=False) as session,
         openai.AsyncOpenAI(api_key=KEY, base_url=url, max_retries=0) as client,
     ):
-        yield Stage(control=control, client=client, session=session, url=url)
+        yield Stage(
+            control=control,
+            client=client,
+            session=session,
+            url=url,
+            close=runner.cleanup,
+        )
     await runner.cleanup()

@@ -401,9 +401,10 @@ async def test_metadata_can_be_changed(stage: Stage) -> None:
     ]
 
 
-async def test_the_assistant_and_the_model_can_be_looked_up(stage: Stage) -> None:
+async def test_the_assistant_and_the_models_can_be_looked_up(stage: Stage) -> None:
     assistant = await stage.client.beta.assistants.retrieve(ASSISTANT)
     models = [model.id async for model in stage.client.models.list()]
-    model = await stage.client.models.retrieve(models[0])
+    model = await stage.client.models.retrieve("gpt-6-luna")
 
-    assert (assistant.model, models, model.id) == ("offline", ["offline"], "offline")
+    assert assistant.model in models
+    assert model.id in models

@@ -383,6 +383,19 @@ async def test_a_run_that_thinks_for_long_can_be_cancelled_at_once(
     assert ended["status"] == "cancelled"
 
 
+async def test_closing_the_server_ends_what_goes_on(stage: Stage) -> None:
+    stage.control.fault("slow_first_token", count=2, value=600)
+    await stage.run(await stage.thread("hi"))
+    asked = {"assistant_id": ASSISTANT, "stream": True}
+    url = f"{stage.url}/threads/{await stage.thread('hi')}/runs"
+    async with stage.session.post(url, json=asked) as response:
+        await read_until(response, "thread.message.in_progress")
+
+        await asyncio.wait_for(stage.close(), 10)
+
+        assert b"completed" not in await response.read()
+
+
 async def test_tokens_come_at_the_rate_that_was_set(stage: Stage) -> None:
     stage.control.rate = 200
     thread = await stage.thread("say exactly: " + "word " * 60)

@@ -150,8 +150,8 @@ class Progress:
         yield _event("thread.message.in_progress", message)
         said = ""
         for token in self._take(output.text):
+            yield _message_delta(message, kind, token, is_first=not said)
             said += token
-            yield _message_delta(message, kind, token)
         if self.is_cut:
             yield self._cut_message("max_tokens", _part(kind, said))
             return
@@ -201,12 +201,12 @@ def _part(kind: str, said: str) -> Wire:
     return {"type": "text", "text": {"value": said, "annotations": []}}
 
 
-def _message_delta(message: Wire, kind: str, token: str) -> Event:
+def _message_delta(message: Wire, kind: str, token: str, *, is_first: bool) -> Event:
     part: Wire = {"index": 0, "type": kind}
     if kind == "refusal":
         part["refusal"] = token
     else:
-        part["text"] = {"value": token}
+        part["text"] = {"value": token} | ({"annotations": []} if is_first else {})
     return _event(
         "thread.message.delta",
         {

@@ -31,6 +31,8 @@ from app.sandbox.model.assistants.threads import (
 from app.sandbox.model.control import ModelControl
 from app.sandbox.model.refusals import Refused
 
+# All names are answered by the one offline model.
+_MODELS = (MODEL, "gpt-6-luna", "gpt-6.1-terra", "gpt-6.1-sol", "gpt-6-astra")
 _THREAD = "/v1/threads/{thread}"
 _MESSAGE = f"{_THREAD}/messages/{{message}}"
 _RUN = f"{_THREAD}/runs/{{run}}"
@@ -139,19 +141,20 @@ async def _assistant(asked: Asked) -> Answered:
 
 
 async def _models(_: Asked) -> Answered:
-    return {"object": "list", "data": [_described()]}
+    return {"object": "list", "data": [_described(model) for model in _MODELS]}
 
 
 async def _model(asked: Asked) -> Answered:
-    if asked.id("model") != MODEL:
-        message = f"The model '{asked.id('model')}' does not exist"
+    model = asked.id("model")
+    if model not in _MODELS:
+        message = f"The model '{model}' does not exist"
         raise Refused(404, message, param="model", code="model_not_found")
-    return _described()
+    return _described(model)
 
 
-def _described() -> Wire:
+def _described(model: str) -> Wire:
     return {
-        "id": MODEL,
+        "id": model,
         "object": "model",
         "created": 1_700_000_000,
         "owned_by": "sandbox",
