@@ -1,11 +1,14 @@
 """What the contract tests of assistants share: a turn, a history, a client."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import httpx2
 from openai import AsyncOpenAI
 
+from app.assistants.assistants_api import AssistantsAssistant
 from app.assistants.patience import Limits
 from app.assistants.responses_api import Capabilities, ResponsesAssistant
 from app.domain import (
@@ -22,6 +25,7 @@ from app.domain import (
     ThreadItem,
     Turn,
 )
+from app.storage.remote_threads import RemoteThread
 from app.tools.tool import Tool, ToolContext, tool
 
 TURN = Turn(
@@ -50,8 +54,51 @@ async def set_room_temperature(
 TOOLS: tuple[Tool, ...] = (get_room_temperature, set_room_temperature)
 
 
-class Stage:
-    """An assistant in front of a server, with a history to be written."""
+class Played:
+    """A history to be written, turn by turn, and the pauses that were taken."""
+
+    def __init__(self) -> None:
+        self.history: list[ThreadItem] = []
+        self.pauses: list[float] = []
+        self.turn = TURN
+        self._turns: list[int] = []
+
+    async def read(
+        self, assistant_thread_id: int, after_turn: int = 0
+    ) -> Sequence[ThreadItem]:
+        assert assistant_thread_id == TURN.assistant_thread_id
+        return [
+            item
+            for item, turn_id in zip(self.history, self._turns, strict=True)
+            if turn_id > after_turn
+        ]
+
+    async def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        await asyncio.sleep(0)
+
+    def say(self, text: str, *, kind: ItemKind = ItemKind.WANTED) -> None:
+        said = (ItemKind.WANTED, ItemKind.OVERHEARD)
+        if self.history and self.history[-1].kind not in said:
+            lease = replace(self.turn.lease, turn_id=self.turn.turn_id + 1)
+            self.turn = replace(self.turn, lease=lease)
+        item = {"author": "Ana", "text": text, "files": []}
+        self.add(ThreadItem(kind=kind, item=item))
+
+    def add(self, item: ThreadItem) -> None:
+        self.history.append(item)
+        self._turns.append(self.turn.turn_id)
+
+    def add_pass(self, run: Run, outputs: Mapping[str, str]) -> None:
+        for item in run.output:
+            self.add(ThreadItem(kind=ItemKind.OUTPUT, item=item))
+        for call_id, output in outputs.items():
+            item = {"call_id": call_id, "output": output}
+            self.add(ThreadItem(kind=ItemKind.TOOL_OUTPUT, item=item))
+
+
+class Stage(Played):
+    """The Responses API's assistant in front of a server."""
 
     def __init__(
         self,
@@ -60,36 +107,49 @@ class Stage:
         capabilities: Capabilities | None = None,
         limits: Limits | None = None,
     ) -> None:
-        self.history: list[ThreadItem] = []
-        self.pauses: list[float] = []
+        super().__init__()
         self.assistant = ResponsesAssistant(
             client,
             model="a-model",
             instructions="Be brief.",
             tools=TOOLS,
-            history=self._read,
+            history=self.read,
             capabilities=capabilities,
             limits=limits,
-            sleep=self._sleep,
+            sleep=self.sleep,
         )
 
-    async def _read(self, assistant_thread_id: int) -> Sequence[ThreadItem]:
-        assert assistant_thread_id == TURN.assistant_thread_id
-        return self.history
 
-    async def _sleep(self, seconds: float) -> None:
-        self.pauses.append(seconds)
+class ThreadsStage(Played):
+    """The Assistants API's assistant in front of a server, and what is noted of it."""
 
-    def say(self, text: str, *, kind: ItemKind = ItemKind.WANTED) -> None:
-        item = {"author": "Ana", "text": text, "files": []}
-        self.history.append(ThreadItem(kind=kind, item=item))
+    def __init__(self, client: AsyncOpenAI, *, limits: Limits | None = None) -> None:
+        super().__init__()
+        self.thread: RemoteThread | None = None
+        self.run_ids: dict[int, str] = {}
+        self.assistant = AssistantsAssistant(
+            client,
+            assistant_id="asst_offline",
+            instructions="Be brief.",
+            tools=TOOLS,
+            threads=self,
+            limits=limits,
+            sleep=self.sleep,
+        )
 
-    def add_pass(self, run: Run, outputs: dict[str, str]) -> None:
-        for item in run.output:
-            self.history.append(ThreadItem(kind=ItemKind.OUTPUT, item=item))
-        for call_id, output in outputs.items():
-            item = {"call_id": call_id, "output": output}
-            self.history.append(ThreadItem(kind=ItemKind.TOOL_OUTPUT, item=item))
+    async def find(self, turn: Turn) -> RemoteThread | None:
+        if self.thread is None:
+            return None
+        return replace(self.thread, run_id=self.run_ids.get(turn.turn_id, ""))
+
+    async def told(self, turn: Turn, thread_id: str) -> None:
+        self.thread = RemoteThread(thread_id=thread_id, told_turn_id=turn.turn_id)
+
+    async def began(self, turn: Turn, run: Run) -> None:
+        self.run_ids[turn.turn_id] = run.run_id
+
+    async def items(self, turn: Turn, *, after_turn: int = 0) -> Sequence[ThreadItem]:
+        return await self.read(turn.assistant_thread_id, after_turn)
 
 
 class Heard:

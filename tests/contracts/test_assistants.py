@@ -3,20 +3,23 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
-from contextlib import aclosing
-from dataclasses import dataclass
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 from aiohttp import web
 
-from app.domain import RunStatus, TextDelta
+from app.domain import RunStatus, TextDelta, ToolOutput
 from app.sandbox.model.control import ModelControl
 from app.sandbox.model.server import add_model_routes
 
-from .assistant_stage import TURN, Heard, Stage, client_of, hear
+from .assistant_stage import Heard, Stage, ThreadsStage, client_of, hear
 from .replaying import Play, Refuse, ReplayServer, replaying, served
+from .replaying_threads import replaying_threads
 
+_AS_A_RUN = {"second_round": "report", "error_after_text": "error_flat"}
+_BEFORE_A_RUNS_TEXT = 4
 _TWO_ROOMS = "set the kitchen to 23 and the bedroom to 19"
 
 
@@ -27,6 +30,17 @@ class Scene:
     says: str
     recorded: Play | Refuse
     fault: dict[str, Any] | None = None
+
+    def recorded_as_a_run(self) -> Play | Refuse:
+        if not isinstance(self.recorded, Play):
+            return self.recorded
+        name = str(self.recorded.stream)
+        events = self.recorded.events and self.recorded.events + _BEFORE_A_RUNS_TEXT
+        return replace(
+            self.recorded,
+            stream=f"assistants_{_AS_A_RUN.get(name, name)}",
+            events=events,
+        )
 
 
 SCENES = {
@@ -66,7 +80,7 @@ SCENES = {
 class Backend(ABC):
     """A server on stage: it can set a scene and see whether it was hung up on."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage | ThreadsStage) -> None:
         self.stage = stage
 
     @abstractmethod
@@ -78,11 +92,11 @@ class Backend(ABC):
     async def hear_run(self, scene: str) -> Heard:
         self.stage.say(SCENES[scene].says)
         self.set(scene)
-        return await hear(self.stage.assistant.run(TURN))
+        return await hear(self.stage.assistant.run(self.stage.turn))
 
 
 class Recorded(Backend):
-    def __init__(self, stage: Stage, server: ReplayServer) -> None:
+    def __init__(self, stage: Stage | ThreadsStage, server: ReplayServer) -> None:
         super().__init__(stage)
         self._server = server
 
@@ -94,8 +108,14 @@ class Recorded(Backend):
         await self._server.hung_up.wait()
 
 
+class RecordedRuns(Recorded):
+    def set(self, name: str) -> None:
+        self._server.acts.clear()
+        self._server.then(SCENES[name].recorded_as_a_run())
+
+
 class Sandbox(Backend):
-    def __init__(self, stage: Stage, control: ModelControl) -> None:
+    def __init__(self, stage: Stage | ThreadsStage, control: ModelControl) -> None:
         super().__init__(stage)
         self._control = control
 
@@ -109,28 +129,66 @@ class Sandbox(Backend):
         assert record.ended == "hung up"
 
 
-@pytest.fixture(params=["recorded", "sandbox"])
+@asynccontextmanager
+async def _on_stage(name: str) -> AsyncIterator[Backend]:
+    match name:
+        case "responses, recorded":
+            async with replaying() as server, client_of(server.base_url) as client:
+                yield Recorded(Stage(client), server)
+        case "assistants, recorded":
+            async with (
+                replaying_threads() as threads,
+                client_of(threads.base_url) as client,
+            ):
+                yield RecordedRuns(ThreadsStage(client), threads)
+        case _:
+            app = web.Application()
+            control = add_model_routes(app, token_rate=0)
+            async with served(app) as address, client_of(f"{address}/v1") as client:
+                is_threads = name.startswith("assistants")
+                stage = ThreadsStage(client) if is_threads else Stage(client)
+                yield Sandbox(stage, control)
+
+
+@pytest.fixture(
+    params=[
+        "responses, recorded",
+        "responses, sandbox",
+        "assistants, recorded",
+        "assistants, sandbox",
+    ]
+)
 async def backend(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
-    if request.param == "recorded":
-        async with replaying() as server, client_of(server.base_url) as client:
-            yield Recorded(Stage(client), server)
-        return
-    app = web.Application()
-    control = add_model_routes(app, token_rate=0)
-    async with served(app) as address, client_of(f"{address}/v1") as client:
-        yield Sandbox(Stage(client), control)
+    async with _on_stage(request.param) as backend:
+        yield backend
+
+
+@pytest.fixture(params=["responses, recorded", "responses, sandbox"])
+async def forgetful(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
+    """A backend whose runs end with their connection."""
+    async with _on_stage(request.param) as backend:
+        yield backend
+
+
+@pytest.fixture(params=["assistants, recorded", "assistants, sandbox"])
+async def keeping(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
+    """A backend whose runs go on without their reader."""
+    async with _on_stage(request.param) as backend:
+        yield backend
 
 
 async def test_an_answer_comes_as_a_run_of_the_known_statuses(backend: Backend):
     heard = await backend.hear_run("text")
 
     assert heard.text == "Hello Ana, the kitchen is at 22 °C."
-    assert heard.names[:3] == [
+    waits = ("thread.created", "thread.run.queued")
+    names = [name for name in heard.names if name not in waits]
+    assert names[:3] == [
         "thread.run.created",
         "thread.run.in_progress",
         "thread.message.created",
     ]
-    assert set(heard.names[3:-2]) == {"thread.message.delta"}
+    assert set(names[3:-2]) == {"thread.message.delta"}
     assert heard.names[-2:] == ["thread.message.completed", "thread.run.completed"]
     assert heard.run.status is RunStatus.COMPLETED
     assert heard.run.usage
@@ -168,24 +226,28 @@ async def test_the_answer_goes_on_after_the_outputs(backend: Backend):
     stage = backend.stage
     run = (await backend.hear_run("two calls")).run
     kitchen, bedroom = run.tool_calls
-    stage.add_pass(
-        run,
-        {
-            kitchen.call_id: "The kitchen is at 23 °C now; it was at 20 °C.",
-            bedroom.call_id: "The bedroom is at 19 °C now; it was at 20 °C.",
-        },
-    )
+    outputs = {
+        kitchen.call_id: "The kitchen is at 23 °C now; it was at 20 °C.",
+        bedroom.call_id: "The bedroom is at 19 °C now; it was at 20 °C.",
+    }
+    stage.add_pass(run, outputs)
     backend.set("report")
 
-    heard = await hear(stage.assistant.submit_tool_outputs(TURN, run, ()))
+    heard = await hear(
+        stage.assistant.submit_tool_outputs(
+            stage.turn,
+            run,
+            [ToolOutput(call_id=one, output=said) for one, said in outputs.items()],
+        )
+    )
 
     assert "kitchen is at 23 °C now" in heard.text
     assert "bedroom" in heard.text
     assert heard.run.status is RunStatus.COMPLETED
     assert heard.run.run_id == run.run_id
+    before = run.usage.output_tokens if run.usage else 0
     assert heard.run.usage
-    assert run.usage
-    assert heard.run.usage.output_tokens > run.usage.output_tokens
+    assert heard.run.usage.output_tokens > before
 
 
 async def test_a_takeover_goes_on_with_what_was_committed(backend: Backend):
@@ -195,7 +257,7 @@ async def test_a_takeover_goes_on_with_what_was_committed(backend: Backend):
     stage.add_pass(run, outputs)
     backend.set("report")
 
-    heard = await hear(stage.assistant.resume(TURN))
+    heard = await hear(stage.assistant.resume(stage.turn))
 
     assert heard.run.status is RunStatus.COMPLETED
     assert heard.text
@@ -245,14 +307,26 @@ async def test_a_server_that_keeps_failing_ends_the_run_with_a_kind_sentence(
 
 @pytest.mark.parametrize("scene", ["error event", "clean end", "cut"])
 async def test_what_breaks_after_the_first_word_keeps_the_text_and_fails(
-    backend: Backend, scene: str
+    forgetful: Backend, scene: str
 ):
-    heard = await backend.hear_run(scene)
+    heard = await forgetful.hear_run(scene)
 
     assert heard.text
     assert heard.names[-1] == "thread.run.failed"
     assert heard.run.error
-    assert backend.stage.pauses == []
+    assert forgetful.stage.pauses == []
+
+
+@pytest.mark.parametrize("scene", ["clean end", "cut"])
+async def test_what_the_network_breaks_off_is_heard_to_its_end(
+    keeping: Backend, scene: str
+):
+    heard = await keeping.hear_run(scene)
+
+    assert heard.run.status is RunStatus.COMPLETED
+    assert heard.text.endswith(("22 °C.", "The end."))
+    assert heard.names.count("thread.message.created") == 1
+    assert heard.run.output[-1]["content"][0]["text"] == heard.text
 
 
 async def test_a_used_up_budget_is_never_tried_again(backend: Backend):
@@ -270,7 +344,7 @@ async def test_closing_the_stream_hangs_up_at_once(backend: Backend):
     backend.stage.say(SCENES["endless"].says)
     backend.set("endless")
 
-    async with aclosing(backend.stage.assistant.run(TURN)) as events:
+    async with aclosing(backend.stage.assistant.run(backend.stage.turn)) as events:
         async for event in events:
             if isinstance(event, TextDelta):
                 break
@@ -284,7 +358,7 @@ async def test_cancelling_the_reader_hangs_up_at_once(backend: Backend):
     has_text = asyncio.Event()
 
     async def read() -> None:
-        async for event in backend.stage.assistant.run(TURN):
+        async for event in backend.stage.assistant.run(backend.stage.turn):
             if isinstance(event, TextDelta):
                 has_text.set()
 
@@ -302,7 +376,7 @@ async def test_many_runs_share_one_assistant(backend: Backend):
     backend.set("text")
 
     heard = await asyncio.gather(
-        *(hear(backend.stage.assistant.run(TURN)) for _ in range(20))
+        *(hear(backend.stage.assistant.run(backend.stage.turn)) for _ in range(20))
     )
 
     assert {one.text for one in heard} == {"Hello Ana, the kitchen is at 22 °C."}

@@ -19,6 +19,7 @@ from app.domain import (
 )
 from app.storage.data_messages import DataMessages
 from app.storage.database import Database
+from app.storage.remote_threads import RemoteThreads
 from app.storage.reply_parts import ReplyParts
 from app.storage.rooms import Rooms
 from app.storage.tables import metadata
@@ -85,7 +86,11 @@ async def _everything(queue: Queue) -> None:
     run = Run(
         run_id="r", status=RunStatus.REQUIRES_ACTION, tool_calls=(call,), output=({},)
     )
-    await queue.store.save_run(lease, run)
+    threads = RemoteThreads(database)
+    await threads.told(turn, "thread_1")
+    await threads.began(turn, run)
+    await threads.find(turn)
+    await threads.items(turn, after_turn=1)
     await ledger.commit_pass(lease, 0, run)
     await ledger.start(lease, 0, "c")
     await rooms.all(TEAM)
