@@ -22,6 +22,7 @@ KEY = "sk-sandbox-key"
 BETA = {"OpenAI-Beta": "assistants=v2"}
 OVER = ("completed", "failed", "cancelled", "incomplete", "expired")
 TWO_ROOMS = "Ana: set the kitchen to 23 and the bedroom to 19"
+STORY = "Ana: tell me a story"
 ROOM = {"room": {"type": "string"}}
 
 
@@ -92,6 +93,11 @@ class Stage:
         asked = {"assistant_id": ASSISTANT, **body}
         return await self.stream(f"/threads/{thread}/runs", asked)
 
+    async def waiting_run(self) -> Wire:
+        """A run that waits for the outputs of two calls."""
+        events = await self.stream_run(await self.thread(TWO_ROOMS), tools=TOOLS)
+        return last(events, "thread.run.requires_action")
+
     async def ended(self, thread: str, run: str, *statuses: str) -> Wire:
         """Wait until the run has one of the statuses (any end, if none is named)."""
         path = f"/threads/{thread}/runs/{run}"
@@ -106,6 +112,20 @@ class Stage:
         path = f"/threads/{thread}/messages"
         messages = (await self.ask("GET", path, order="asc"))["data"]
         return [part["text"]["value"] for one in messages for part in one["content"]]
+
+
+def path_of(run: Wire) -> str:
+    return f"/threads/{run['thread_id']}/runs/{run['id']}"
+
+
+async def read_until(response: aiohttp.ClientResponse, wanted: str) -> str:
+    """Read until an event of that name has come, whole."""
+    raw = ""
+    async for line in response.content:
+        raw += line.decode()
+        if wanted in raw and raw.endswith("\n\n"):
+            break
+    return raw
 
 
 def heard(raw: str) -> Heard:

@@ -5,22 +5,21 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-import aiohttp
 import openai
 import pytest
 
 from tests.contracts.sandbox_assistants_stage import (
     ASSISTANT,
+    STORY,
     TOOLS,
-    TWO_ROOMS,
     Heard,
     Stage,
-    Wire,
-    calls_of,
     heard,
     last,
     order,
     outputs_for,
+    path_of,
+    read_until,
     said,
     staged,
 )
@@ -29,7 +28,6 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:The Assistants API is deprecated:DeprecationWarning"
 )
 
-STORY = "Ana: tell me a story"
 LONG_STORY = "Ana: tell me a very long story"
 
 
@@ -37,26 +35,6 @@ LONG_STORY = "Ana: tell me a very long story"
 async def stage() -> AsyncIterator[Stage]:
     async with staged() as stage:
         yield stage
-
-
-async def read_until(response: aiohttp.ClientResponse, wanted: str) -> str:
-    """Read until an event of that name has come, whole."""
-    raw = ""
-    async for line in response.content:
-        raw += line.decode()
-        if wanted in raw and raw.endswith("\n\n"):
-            break
-    return raw
-
-
-async def waiting_run(stage: Stage) -> Wire:
-    thread = await stage.thread(TWO_ROOMS)
-    events = await stage.stream_run(thread, tools=TOOLS)
-    return last(events, "thread.run.requires_action")
-
-
-def path_of(run: Wire) -> str:
-    return f"/threads/{run['thread_id']}/runs/{run['id']}"
 
 
 async def test_a_failed_run_tells_its_error_and_closes_what_was_open(
@@ -186,7 +164,7 @@ async def test_errors_have_the_classes_that_openais_client_knows(
 
 
 async def test_a_refused_submit_leaves_the_run_waiting(stage: Stage) -> None:
-    run = await waiting_run(stage)
+    run = await stage.waiting_run()
     stage.control.fault("http_500")
     path, outputs = f"{path_of(run)}/submit_tool_outputs", outputs_for(run)
 
@@ -194,73 +172,6 @@ async def test_a_refused_submit_leaves_the_run_waiting(stage: Stage) -> None:
     again = await stage.ask("POST", path, {"tool_outputs": outputs})
 
     assert (refusal["status"], again["status"]) == (500, "queued")
-
-
-async def cut_short(stage: Stage, kind: str, value: int) -> tuple[str, Heard]:
-    stage.control.fault(kind, value=value)
-    thread, raw = await stage.thread(STORY), b""
-    asked = {"assistant_id": ASSISTANT, "stream": True}
-    url = f"{stage.url}/threads/{thread}/runs"
-    async with stage.session.post(url, json=asked) as response:
-        try:
-            async for chunk in response.content.iter_any():
-                raw += chunk
-        except aiohttp.ClientPayloadError:
-            assert kind == "cut"
-        else:
-            assert kind == "clean_end"
-    return thread, heard(raw.decode())
-
-
-@pytest.mark.parametrize("kind", ["cut", "clean_end"])
-async def test_a_run_goes_on_when_its_stream_is_cut(stage: Stage, kind: str) -> None:
-    thread, events = await cut_short(stage, kind, 15)
-
-    run = await stage.ended(thread, events[0][1]["id"])
-
-    assert len(events) == 15
-    assert run["status"] == "completed"
-    whole = (await stage.texts(thread))[-1]
-    assert whole.startswith(said(events))
-    assert whole.endswith("The end.")
-
-
-@pytest.mark.parametrize("kind", ["cut", "clean_end"])
-async def test_a_cut_stream_never_shows_its_end(stage: Stage, kind: str) -> None:
-    _, events = await cut_short(stage, kind, 10_000)
-
-    assert events[-1][0] == "thread.run.step.completed"
-    assert stage.control.requests[-1].ended == kind
-
-
-async def test_a_cut_answer_leaves_a_run_that_the_list_shows(stage: Stage) -> None:
-    stage.control.fault("cut")
-    thread = await stage.thread("hi")
-    with pytest.raises(aiohttp.ServerDisconnectedError):
-        await stage.run(thread)
-
-    (run,) = (await stage.ask("GET", f"/threads/{thread}/runs"))["data"]
-
-    assert (await stage.ended(thread, run["id"]))["status"] == "completed"
-
-
-async def test_a_run_goes_on_to_its_calls_when_the_client_hangs_up(
-    stage: Stage,
-) -> None:
-    stage.control.rate = 200
-    thread = await stage.thread(TWO_ROOMS)
-    asked = {"assistant_id": ASSISTANT, "stream": True, "tools": TOOLS}
-    url = f"{stage.url}/threads/{thread}/runs"
-    async with stage.session.post(url, json=asked) as response:
-        events = heard(await read_until(response, "thread.run.step.delta"))
-        response.close()
-
-    run = await stage.ended(thread, events[0][1]["id"], "requires_action")
-
-    assert len(calls_of(run)) == 2
-    number = 2
-    record = await asyncio.wait_for(stage.control.wait_for(number), 5)
-    assert (record.what, record.ended) == (f"POST /v1/threads/{thread}/runs", "hung up")
 
 
 async def test_a_cancelled_run_tells_its_reader_and_keeps_what_was_said(
@@ -291,10 +202,81 @@ async def test_a_cancelled_run_tells_its_reader_and_keeps_what_was_said(
     assert (await stage.texts(thread))[-1] == said(events) != ""
 
 
+async def test_a_refusal_that_is_cancelled_stays_a_refusal(stage: Stage) -> None:
+    stage.control.fault("refusal")
+    stage.control.rate = 20
+    thread = await stage.thread(STORY)
+    asked = {"assistant_id": ASSISTANT, "stream": True}
+    url = f"{stage.url}/threads/{thread}/runs"
+    async with stage.session.post(url, json=asked) as response:
+        raw = await read_until(response, "thread.message.delta")
+        await stage.ask("POST", f"{path_of(heard(raw)[0][1])}/cancel")
+        events = heard(raw + (await response.read()).decode())
+
+    (part,) = last(events, "thread.message.incomplete")["content"]
+    assert part["type"] == "refusal"
+    assert part["refusal"].startswith("I")
+
+
+async def test_a_message_that_was_cut_before_its_first_word_is_empty(
+    stage: Stage,
+) -> None:
+    stage.control.fault("failed", value=7)
+
+    events = await stage.stream_run(await stage.thread(STORY))
+
+    assert last(events, "thread.message.incomplete")["content"] == []
+
+
+async def test_openais_client_cancels_a_run_that_it_reads(stage: Stage) -> None:
+    stage.control.rate = 50
+    runs = stage.client.beta.threads.runs
+    thread = await stage.thread(LONG_STORY)
+    seen: list[Any] = []
+    async with await runs.create(thread, assistant_id=ASSISTANT, stream=True) as stream:
+        async for event in stream:
+            seen.append(event)
+            if event.event == "thread.message.created":
+                run_id = event.data.run_id or ""
+                answer = await runs.cancel(run_id, thread_id=thread)
+
+    found = await runs.retrieve(run_id, thread_id=thread)
+    assert answer.status == "cancelling"
+    assert [event.event for event in seen[-2:]] == [
+        "thread.run.step.cancelled",
+        "thread.run.cancelled",
+    ]
+    assert found.status == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("fault", "status"),
+    [
+        (None, "completed"),
+        ("refusal", "completed"),
+        ("failed", "failed"),
+        ("error_event", "failed"),
+        ("incomplete", "incomplete"),
+        ("expired", "expired"),
+    ],
+)
+async def test_openais_client_finds_every_end_when_it_polls(
+    stage: Stage, fault: str | None, status: str
+) -> None:
+    if fault:
+        stage.control.fault(fault)
+
+    run = await stage.client.beta.threads.runs.create_and_poll(
+        thread_id=await stage.thread(STORY), assistant_id=ASSISTANT, poll_interval_ms=5
+    )
+
+    assert run.status == status
+
+
 async def test_a_waiting_run_can_be_cancelled_and_its_calls_are_not_made_later(
     stage: Stage,
 ) -> None:
-    run = await waiting_run(stage)
+    run = await stage.waiting_run()
 
     answer = await stage.ask("POST", f"{path_of(run)}/cancel")
     ended = await stage.ended(run["thread_id"], run["id"])
@@ -312,7 +294,7 @@ async def test_a_run_can_stay_cancelling_and_keep_its_thread_busy(
     stage: Stage,
 ) -> None:
     stage.control.cancel_delay = 600
-    run = await waiting_run(stage)
+    run = await stage.waiting_run()
     await stage.ask("POST", f"{path_of(run)}/cancel")
     path = f"/threads/{run['thread_id']}/messages"
     message = {"role": "user", "content": "Ana: hello"}
@@ -330,7 +312,7 @@ async def test_a_run_can_stay_cancelling_and_keep_its_thread_busy(
 async def test_outputs_that_come_ten_minutes_late_find_the_run_expired(
     stage: Stage,
 ) -> None:
-    run = await waiting_run(stage)
+    run = await stage.waiting_run()
     stage.control.clock_ahead = 601
 
     body = {"tool_outputs": outputs_for(run)}
@@ -409,7 +391,7 @@ async def test_tokens_come_at_the_rate_that_was_set(stage: Stage) -> None:
 
 async def test_the_knobs_of_runs_turn_over_http(stage: Stage) -> None:
     url = f"{stage.url.removesuffix('/v1')}/control/model"
-    run = await waiting_run(stage)
+    run = await stage.waiting_run()
     knobs = {"clock_ahead": 601, "cancel_delay": 0.5}
 
     async with stage.session.post(url, json=knobs) as response:
@@ -426,7 +408,7 @@ async def test_every_status_of_a_run_can_be_met(stage: Stage) -> None:
     for fault in ("failed", "incomplete", "expired"):
         stage.control.fault(fault, value=9)
         met |= statuses(await stage.stream_run(await stage.thread(STORY)))
-    run = await waiting_run(stage)
+    run = await stage.waiting_run()
     met |= {
         run["status"],
         (await stage.ask("POST", f"{path_of(run)}/cancel"))["status"],

@@ -12,10 +12,8 @@ from tests.contracts.sandbox_assistants_stage import (
     BETA,
     KEY,
     TOOLS,
-    TWO_ROOMS,
     Stage,
     Wire,
-    last,
     outputs_for,
     staged,
     tool,
@@ -32,12 +30,6 @@ HELLO = {"role": "user", "content": "hello"}
 async def stage() -> AsyncIterator[Stage]:
     async with staged() as stage:
         yield stage
-
-
-async def waiting_run(stage: Stage) -> Wire:
-    thread = await stage.thread(TWO_ROOMS)
-    events = await stage.stream_run(thread, tools=TOOLS)
-    return last(events, "thread.run.requires_action")
 
 
 @pytest.mark.parametrize(
@@ -73,7 +65,7 @@ async def test_the_models_need_no_header(stage: Stage) -> None:
 
 
 async def test_a_busy_thread_takes_no_message_and_no_second_run(stage: Stage) -> None:
-    run = await waiting_run(stage)
+    run = await stage.waiting_run()
     thread, run_id = run["thread_id"], run["id"]
 
     message = await stage.refused("POST", f"/threads/{thread}/messages", HELLO)
@@ -92,7 +84,7 @@ async def test_a_busy_thread_takes_no_message_and_no_second_run(stage: Stage) ->
 
 
 async def test_outputs_are_taken_for_all_calls_or_not_at_all(stage: Stage) -> None:
-    run = await waiting_run(stage)
+    run = await stage.waiting_run()
     path = f"/threads/{run['thread_id']}/runs/{run['id']}/submit_tool_outputs"
     first, second = outputs_for(run)
     stranger = {"tool_call_id": "call_other", "output": "22"}
@@ -166,7 +158,7 @@ async def test_what_nobody_made_is_not_found(
 
 
 async def test_a_run_of_one_thread_is_not_found_in_another(stage: Stage) -> None:
-    run = await waiting_run(stage)
+    run = await stage.waiting_run()
     other = await stage.thread("hi")
 
     refusal = await stage.refused("GET", f"/threads/{other}/runs/{run['id']}")

@@ -85,8 +85,7 @@ class Progress:
     def break_off(self, status: str, error: Wire | None = None) -> Iterator[Event]:
         """End the run as failed, cancelled or expired, wherever it stands."""
         if self.run.message is not None:
-            part = _part("text", self.run.said)
-            yield self._cut_message(_MESSAGE_REASONS[status], part)
+            yield self._cut_message(_MESSAGE_REASONS[status], self.run.said)
         yield from self._close_step(status, error)
         if error is not None:
             self.run.wire["last_error"] = error
@@ -145,7 +144,7 @@ class Progress:
         yield from self._open_step(
             {"type": "message_creation", "message_creation": creation}
         )
-        self.run.message, self.run.said = message, ""
+        self.run.message, self.run.kind, self.run.said = message, kind, ""
         yield _event("thread.message.created", message)
         yield _event("thread.message.in_progress", message)
         said = ""
@@ -153,7 +152,7 @@ class Progress:
             yield _message_delta(message, kind, token, is_first=not said)
             said += token
         if self.is_cut:
-            yield self._cut_message("max_tokens", _part(kind, said))
+            yield self._cut_message("max_tokens", said)
             return
         self.run.message = None
         message |= {"status": "completed", "completed_at": self.now()}
@@ -161,13 +160,13 @@ class Progress:
         yield _event("thread.message.completed", message)
         yield from self._close_step("completed")
 
-    def _cut_message(self, reason: str, part: Wire) -> Event:
+    def _cut_message(self, reason: str, said: str) -> Event:
         message, self.run.message = self.run.message or {}, None
         message |= {
             "status": "incomplete",
             "incomplete_details": {"reason": reason},
             "incomplete_at": self.now(),
-            "content": [part],
+            "content": [_part(self.run.kind, said)] if said else [],
         }
         return _event("thread.message.incomplete", message)
 

@@ -60,7 +60,7 @@ class Runs:
         thread = new_thread(body.get("thread") or {}, self._control.now())
         self._threads.add(thread)
         run = new_run(thread, body, self._control.now())
-        created: Event = {"type": "thread.created", "data": thread.wire}
+        created: Event = {"type": "thread.created", "data": dict(thread.wire)}
         feed = self._runner.start(thread, run, fault, [created])
         return await self._answer(asked, run, feed, fault)
 

@@ -35,6 +35,7 @@ class Run:
     steps: list[Wire] = field(default_factory=list)
     step: Wire | None = None
     message: Wire | None = None
+    kind: str = "text"
     said: str = ""
     tokens: int = 0
 
