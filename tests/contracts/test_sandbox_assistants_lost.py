@@ -94,9 +94,24 @@ async def test_a_run_goes_on_to_its_calls_when_the_client_hangs_up(
     run = await stage.ended(thread, events[0][1]["id"], "requires_action")
 
     assert len(calls_of(run)) == 2
-    number = 2
-    record = await asyncio.wait_for(stage.control.wait_for(number), 5)
+    record = await asyncio.wait_for(stage.control.wait_for(2), 5)
     assert (record.what, record.ended) == (f"POST /v1/threads/{thread}/runs", "hung up")
+
+
+async def test_a_hang_up_is_seen_while_the_model_thinks(stage: Stage) -> None:
+    stage.control.fault("slow_first_token", value=600)
+    thread = await stage.thread("hi")
+    asked = {"assistant_id": ASSISTANT, "stream": True}
+    url = f"{stage.url}/threads/{thread}/runs"
+    async with stage.session.post(url, json=asked) as response:
+        await read_until(response, "thread.message.in_progress")
+        response.close()
+
+    record = await asyncio.wait_for(stage.control.wait_for(2), 5)
+
+    assert record.ended == "hung up"
+    (run,) = (await stage.ask("GET", f"/threads/{thread}/runs"))["data"]
+    assert run["status"] == "in_progress"
 
 
 async def test_openais_client_finds_a_run_again_that_it_lost(stage: Stage) -> None:

@@ -165,6 +165,18 @@ def test_an_ask_whose_calls_were_given_up_is_not_asked_again() -> None:
     assert read.results == ()
 
 
+def test_calls_that_were_given_up_are_not_read_as_made() -> None:
+    thread = thread_with("Ana: set the kitchen to 23")
+    run = run_in(thread)
+    played(thread, run, SET_KITCHEN)
+    for _ in progress_of(thread, run).break_off("expired"):
+        pass
+
+    read = history.read(thread, run_in(thread))
+
+    assert (read.asks, read.results) == ((), ())
+
+
 def test_the_tools_of_the_run_are_what_the_model_may_call() -> None:
     tools = [{"type": "function", "function": {"name": "lookUp", "parameters": None}}]
     thread = thread_with("hi")
