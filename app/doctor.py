@@ -3,9 +3,11 @@
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from urllib.parse import quote
 
 import openai
 
+from app.assistants.assistants_wire import HEADERS
 from app.connections import model_client_of, open_database, slack_client
 from app.errors import DatabaseUnavailable, SettingsError, SlackError
 from app.settings import Settings
@@ -77,6 +79,8 @@ async def _model(settings: Settings, stack: AsyncExitStack) -> list[Finding]:
     client = await model_client_of(settings, stack)
     model = settings.openai_model
     try:
+        if settings.assistant_api == "assistants":
+            return await _assistant(client, str(settings.assistant_id))
         listed = await client.models.list()
     except openai.AuthenticationError:
         return [Finding(is_fine=False, says="OPENAI_API_KEY: refused.")]
@@ -89,3 +93,13 @@ async def _model(settings: Settings, stack: AsyncExitStack) -> list[Finding]:
     if listed.data and model not in {each.id for each in listed.data}:
         return [Finding(is_fine=False, says=f"OPENAI_MODEL: no {model} there.")]
     return [Finding(is_fine=True, says=f"The model {model} can be asked.")]
+
+
+async def _assistant(client: openai.AsyncOpenAI, assistant_id: str) -> list[Finding]:
+    path = f"/assistants/{quote(assistant_id, safe='')}"
+    try:
+        await client.get(path, cast_to=object, options={"headers": HEADERS})
+    except openai.NotFoundError:
+        says = f"ASSISTANT_ID: no {assistant_id} there, or no Assistants API."
+        return [Finding(is_fine=False, says=says)]
+    return [Finding(is_fine=True, says=f"The assistant {assistant_id} can be asked.")]

@@ -148,7 +148,7 @@ class MessageList(msgspec.Struct):
 
 
 class _Untyped(msgspec.Struct):
-    error: msgspec.Raw | None = None
+    error: Any = None
 
 
 WireEvent = (

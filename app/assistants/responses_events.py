@@ -49,7 +49,7 @@ class TextAdded(msgspec.Struct):
 
 class _Untyped(msgspec.Struct):
     type: str | None = None
-    error: msgspec.Raw | None = None
+    error: Any = None
 
 
 WireEvent = ResponseChanged | ItemAdded | ItemDone | TextAdded | ErrorHappened

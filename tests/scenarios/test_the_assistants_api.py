@@ -2,9 +2,11 @@
 
 import pytest
 
+from app.doctor import examine
 from app.sandbox.model.assistants.threads import ASSISTANT_ID
-from tests.scenarios.conftest import NewWorld
-from tests.scenarios.world import World, cards_of, line_of
+from app.sandbox.server import Sandbox
+from tests.scenarios.conftest import NewWorld, Setting
+from tests.scenarios.world import World, cards_of, line_of, living
 
 API = {"ASSISTANT_API": "assistants", "ASSISTANT_ID": ASSISTANT_ID}
 
@@ -74,3 +76,30 @@ async def test_stop_ends_the_run_there_too(world: World):
     world.sandbox.model.rate = 2_000
     await world.ask("say exactly: Here again.", thread_ts=thread)
     assert await world.answered(thread, times=2) == "Here again."
+
+
+async def test_what_was_said_is_kept_when_the_protocol_changes(
+    sandbox: Sandbox, setting: Setting
+):
+    url, over_http = setting.database_url, setting.over_http
+    async with living(sandbox, url, over_http=over_http) as world:
+        thread = await world.ask("@threadline my cat is called Minka")
+        await world.answered(thread)
+    async with living(sandbox, url, over_http=over_http, more=API) as world:
+        await world.ask("what did I say first?", thread_ts=thread)
+        assert "Minka" in await world.answered(thread, times=2)
+    async with living(sandbox, url, over_http=over_http) as world:
+        await world.ask("say exactly: Back again.", thread_ts=thread)
+
+        assert await world.answered(thread, times=3) == "Back again."
+        assert any("what did I say first?" in said for said in world.heard)
+
+
+async def test_the_doctor_looks_for_the_assistant(world: World):
+    found = await examine(world.settings)
+    lost = world.settings.model_copy(update={"assistant_id": "asst_other"})
+    missed = await examine(lost)
+
+    assert found[-1].says == f"The assistant {ASSISTANT_ID} can be asked."
+    assert not missed[-1].is_fine
+    assert missed[-1].says.startswith("ASSISTANT_ID: no asst_other")

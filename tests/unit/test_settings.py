@@ -69,6 +69,8 @@ def test_three_secrets_are_enough() -> None:
         ("OPENAI_BASE_URL", "https://ana:pw@host/v1", "without a password"),
         ("OPENAI_BASE_URL", "https://host/v1?version=2", "without a password, ?"),
         ("OPENAI_BASE_URL", "https://[host/v1", "must begin with https://"),
+        ("ASSISTANT_API", "chat", "must be responses or assistants"),
+        ("ASSISTANT_ID", "my assistant", "must be an assistant's id"),
         ("DATABASE_URL", "threadline.db", "must be sqlite:///"),
         ("DATABASE_URL", "sqlite://", "must be sqlite:///"),
         ("DATABASE_URL", "sqlite:///", "must be sqlite:///"),
@@ -105,6 +107,15 @@ def test_a_wrong_value_is_named_with_what_to_do(
     assert line.startswith(name + " ")
     assert says in line
     assert "\n" not in line
+
+
+def test_the_assistants_api_needs_the_id_of_an_assistant() -> None:
+    chosen = {"ASSISTANT_API": "Assistants"}
+
+    [line] = faults(GOOD | chosen)
+    assert line.startswith("ASSISTANT_ID is missing")
+    settings = read(**chosen, ASSISTANT_ID="asst_1")
+    assert (settings.assistant_api, settings.assistant_id) == ("assistants", "asst_1")
 
 
 def test_all_faults_are_told_together_in_the_order_of_the_table() -> None:
@@ -301,6 +312,15 @@ def test_the_sandbox_uses_a_real_model_when_it_is_asked_to():
     environ = {"SANDBOX_MODEL": "openai", "OPENAI_API_KEY": "sk-1", "HOST": "::1"}
 
     assert model_for_sandbox(environ, env_file=None) == {"openai_api_key": "sk-1"}
+
+
+def test_the_sandbox_takes_the_protocol_alone_from_the_surroundings():
+    environ = {"ASSISTANT_API": "assistants", "ASSISTANT_ID": "asst_real"}
+
+    chosen = model_for_sandbox(environ, env_file=None)
+    assert chosen == {"assistant_api": "assistants"}
+    with pytest.raises(SettingsError, match="ASSISTANT_API must be"):
+        model_for_sandbox({"ASSISTANT_API": "chat"}, env_file=None)
 
 
 @pytest.mark.parametrize("asked", [{"SANDBOX_MODEL": "openai"}, {"SANDBOX_MODEL": "x"}])
