@@ -189,7 +189,15 @@ def _prepare_sqlite(engine: AsyncEngine, begin: str, pragmas: tuple[str, ...]) -
             raise DatabaseUnavailable("The database does not answer.") from error
 
     event.listen(engine.sync_engine, "connect", on_connect)
+    def on_error(context: ExceptionContext) -> None:
+        # A cancelled statement is finished in the driver's thread, and the rollback
+        # follows it there. Thrown away instead, as SQLAlchemy does, the connection
+        # would keep its lock on the file for as long as a cursor of it is around.
+        if not isinstance(context.original_exception, Exception):
+            context.is_disconnect = False
+
     event.listen(engine.sync_engine, "begin", on_begin)
+    event.listen(engine.sync_engine, "handle_error", on_error)
     event.listen(engine.sync_engine, "handle_error", _translate)
 
 
@@ -223,11 +231,15 @@ async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     try:
         yield connection
     finally:
-        await connection.close()
+        # Cut short, the pool would complain and throw the connection away.
+        await asyncio.shield(connection.close())
 
 
 def _translate(context: ExceptionContext) -> None:
     error = context.original_exception
+    # SQLAlchemy counts a cancelled statement among the disconnects.
+    if not isinstance(error, Exception):
+        return
     if context.is_disconnect or _is_outage(error):
         raise DatabaseUnavailable("The database does not answer.") from error
 
