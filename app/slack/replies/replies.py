@@ -12,6 +12,7 @@ from app.slack.outbound import Outbound
 from app.slack.replies.desk import Desk, FirstPaint
 from app.slack.replies.edited import EditedReply
 from app.slack.replies.scheduler import EditScheduler
+from app.slack.text import plain_text
 from app.storage.data_messages import DataMessages
 from app.storage.reply_parts import ReplyParts
 
@@ -85,7 +86,9 @@ def link_policy(turn: Turn, allowed_hosts: frozenset[str]) -> LinkPolicy:
     what was said before the bot came are not.
     """
     members = [each for each in turn.messages if not _is_outsider(each, turn)]
-    trusted = frozenset[str]().union(*(links_in(each.text) for each in members))
+    trusted = frozenset[str]().union(
+        *(links_in(plain_text(each.text, {})) for each in members)
+    )
     began_before = turn.is_first_turn and turn.thread.thread_ts not in {
         each.ts for each in turn.messages
     }
