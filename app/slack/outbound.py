@@ -5,8 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-import aiohttp
-from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
@@ -21,6 +20,7 @@ from app.errors import (
 )
 from app.slack.blocks import PART_EVENT, Payload
 from app.slack.gate import check, check_text
+from app.slack.reads import NO_ANSWER
 from app.slack.refusals import refusal
 from app.slack.text import escape_mrkdwn
 
@@ -195,14 +195,7 @@ class Outbound:
             raise refused from error
         except TimeoutError as error:
             raise SlackUnavailable("timeout", method) from error
-        # slack_sdk trips over bodies that are no JSON object, in several ways.
-        except (
-            aiohttp.ClientError,
-            SlackClientError,
-            OSError,
-            ValueError,
-            AttributeError,
-        ) as error:
+        except NO_ANSWER as error:
             raise SlackUnavailable("no_answer", method) from error
         data = answer.data
         return data if isinstance(data, dict) else {}

@@ -4,12 +4,21 @@ import asyncio
 from collections.abc import Awaitable
 
 import aiohttp
-from slack_sdk.errors import SlackApiError
+from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from app.errors import CredentialsRefused, RateLimited, SlackError, SlackUnavailable
 
 _PATIENCE = 10.0
+# Beside what a network does: slack_sdk trips over bodies that are no JSON object, in
+# several ways.
+NO_ANSWER = (
+    aiohttp.ClientError,
+    SlackClientError,
+    OSError,
+    ValueError,
+    AttributeError,
+)
 _CREDENTIALS = frozenset(
     {
         "account_inactive",
@@ -35,7 +44,7 @@ async def ask(method: str, call: Awaitable[AsyncSlackResponse]) -> AsyncSlackRes
             return await call
     except SlackApiError as error:
         raise _translated(method, error) from error
-    except (aiohttp.ClientError, OSError) as error:
+    except NO_ANSWER as error:
         raise SlackUnavailable("no_answer", method) from error
 
 
