@@ -106,6 +106,8 @@ class Answerer:
 
     async def _run(self, turn: Turn, stop: TurnStop, reply: Reply) -> TurnRun | None:
         if turn.attempt >= MAX_ATTEMPTS:
+            if turn.is_prepared and turn.attempt == MAX_ATTEMPTS:
+                await self.runner.replay(turn, reply)
             return _failed("crashed", "I tried three times and did not get through.")
         if earlier := await self.store.stop_requested(turn.lease):
             stop.request(earlier)

@@ -426,6 +426,21 @@ async def test_a_turn_that_crashed_its_process_three_times_is_given_up(stage: St
     assert status_of(stage) is RunStatus.FAILED
 
 
+async def test_a_turn_that_is_given_up_keeps_what_it_has_said(stage: Stage):
+    turn = await stage.turn()
+    await stage.store.prepare(turn.lease, (await stage.gather(turn)).items, {})
+    run = update(RunStatus.REQUIRES_ACTION, setting("kitchen", 23)).run
+    await stage.ledger.commit_pass(turn.lease, 1, run)
+    await stage.store.release(turn.lease)
+    assistant = ScriptedAssistant()
+    assistant.said_before = ["Setting the kitchen."]
+
+    await stage.answer(replace(await stage.claimed(), attempt=3), assistant)
+
+    assert stage.reply.messages == ["Setting the kitchen."]
+    assert status_of(stage) is RunStatus.FAILED
+
+
 async def test_a_stop_asked_for_before_a_takeover_still_counts(stage: Stage):
     turn = await stage.turn()
     await stage.inbox.request_stop(TEAM, turn.turn_id, BEN)
