@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,7 @@ class Database:
             engine = _postgres_engine(address)
             database = cls(engine, engine, places=_POOL_SIZE - _READERS)
         try:
-            await database._check_the_clock()
+            await database.check()
         except BaseException:
             await database.close()
             raise
@@ -118,12 +118,26 @@ class Database:
         async with _connected(self._reader) as connection, connection.begin():
             yield connection
 
+    async def scrub(self) -> None:
+        """Leave nothing of what was erased in SQLite's journal either.
+
+        At best: a page that somebody reads at this moment stays there a while longer.
+        """
+        if not self.is_sqlite:
+            return
+        async with self._places, _connected(self._writer) as connection:
+            pooled = await connection.get_raw_connection()
+            file: Any = pooled.driver_connection
+            with suppress(sqlite3.Error):
+                await file.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+
     async def close(self) -> None:
         """Let go of all connections."""
         await self._reader.dispose()
         await self._writer.dispose()
 
-    async def _check_the_clock(self) -> None:
+    async def check(self) -> None:
+        """Raise DatabaseUnavailable unless it answers, and its clock is one."""
         async with self.read() as transaction:
             now = (await transaction.execute(select(self.now))).scalar_one()
         earliest, latest = _A_SANE_TIME
@@ -189,6 +203,7 @@ def _prepare_sqlite(engine: AsyncEngine, begin: str, pragmas: tuple[str, ...]) -
             raise DatabaseUnavailable("The database does not answer.") from error
 
     event.listen(engine.sync_engine, "connect", on_connect)
+
     def on_error(context: ExceptionContext) -> None:
         # A cancelled statement is finished in the driver's thread, and the rollback
         # follows it there. Thrown away instead, as SQLAlchemy does, the connection

@@ -149,7 +149,8 @@ class Inbox:
                 await erase_text(transaction, place, message.ts)
                 await place.recount(transaction)
             await place.settle(transaction)
-            return replace(_unchanged(place, _thread(message)), stored=True)
+        await self._database.scrub()
+        return replace(_unchanged(place, _thread(message)), stored=True)
 
     async def request_stop(self, team_id: str, turn_id: int, stopped_by: str) -> bool:
         """Ask that a turn ends; false when it is not the one going on there."""
