@@ -250,9 +250,9 @@ def _readiness(
         if socket_mode and not socket_mode.is_connected:
             return "not connected to Slack"
         try:
-            async with database.read():
-                return None
+            await database.check()
         except DatabaseUnavailable:
             return "the database does not answer"
+        return None
 
     return what_is_missing
