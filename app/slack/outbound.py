@@ -127,9 +127,12 @@ class Outbound:
         )
 
     async def post_ephemeral(
-        self, thread: SlackThread, user_id: str, text: str
+        self, thread: SlackThread, user_id: str, text: str, *, in_thread: bool
     ) -> None:
-        """Say `text` to one person, in the thread, for their eyes alone."""
+        """Say `text` for one person's eyes alone, in the thread or in its channel.
+
+        Slack shows it in a thread only where somebody has replied there already.
+        """
         safe = escape_mrkdwn(text)
         check_text(safe)
         await self._call(
@@ -138,7 +141,7 @@ class Outbound:
             lambda: self._client.chat_postEphemeral(
                 channel=thread.channel_id,
                 user=user_id,
-                thread_ts=thread.thread_ts,
+                thread_ts=thread.thread_ts if in_thread else None,
                 text=safe,
                 parse="none",
                 link_names=False,

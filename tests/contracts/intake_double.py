@@ -79,11 +79,16 @@ class Told:
     woken: list[tuple[int, SlackThread]] = field(default_factory=list)
     counted: list[int] = field(default_factory=list)
     stopped: list[StopRequest] = field(default_factory=list)
+    joined: list[SlackThread] = field(default_factory=list)
     notices: list[tuple[SlackThread, str, str]] = field(default_factory=list)
+    in_threads: list[bool] = field(default_factory=list)
     failure: SlackError | None = None
     is_open: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def tell(self, thread: SlackThread, user_id: str, text: str) -> None:
+    async def tell(
+        self, thread: SlackThread, user_id: str, text: str, *, in_thread: bool
+    ) -> None:
+        self.in_threads.append(in_thread)
         await self.is_open.wait()
         if self.failure:
             raise self.failure
@@ -105,6 +110,7 @@ def intake_around(
         ),
         waiting_changed=lambda conversation_id, _: told.counted.append(conversation_id),
         request_local_stop=told.stopped.append,
+        more_people=lambda thread, _: told.joined.append(thread),
         tell=told.tell,
     )
     return intake, told

@@ -104,7 +104,7 @@ async def test_who_is_not_answered_is_told_why_in_a_line(
 async def test_bots_are_told_nothing(parts: Parts) -> None:
     parts.inbox.outcome = outcome(refused=Refusal.BOT)
     await parts.intake.message(mention())
-    await parts.intake.tell_refusal(THREAD, "B0OTHER001", Refusal.BOT)
+    await parts.intake.tell_refusal(THREAD, "B0OTHER001", Refusal.BOT, in_thread=True)
     await parts.intake.close()
 
     assert parts.told.notices == []
@@ -126,7 +126,7 @@ async def test_the_acknowledgement_does_not_wait_for_what_is_told(
 async def test_what_cannot_be_told_breaks_nothing(parts: Parts) -> None:
     before = telemetry.counters["intake.not_told"]
     parts.told.failure = PlaceClosed("not_in_channel", "chat.postEphemeral")
-    await parts.intake.tell_refusal(THREAD, ANA, Refusal.GUEST)
+    await parts.intake.tell_refusal(THREAD, ANA, Refusal.GUEST, in_thread=True)
     await parts.intake.close()
 
     assert telemetry.counters["intake.not_told"] == before + 1
@@ -135,7 +135,7 @@ async def test_what_cannot_be_told_breaks_nothing(parts: Parts) -> None:
 async def test_a_flood_of_refusals_is_bounded(parts: Parts) -> None:
     parts.told.is_open.clear()
     for _ in range(500):
-        await parts.intake.tell_refusal(THREAD, ANA, Refusal.GUEST)
+        await parts.intake.tell_refusal(THREAD, ANA, Refusal.GUEST, in_thread=True)
     parts.told.is_open.set()
     await parts.intake.close()
 
@@ -200,9 +200,19 @@ async def test_people_of_another_organisation_can_where_they_are_allowed() -> No
 
 async def test_closing_gives_up_what_cannot_be_told_in_time(parts: Parts) -> None:
     parts.told.is_open.clear()
-    await parts.intake.tell_refusal(THREAD, ANA, Refusal.GUEST)
+    await parts.intake.tell_refusal(THREAD, ANA, Refusal.GUEST, in_thread=True)
     before = asyncio.all_tasks()
 
     await parts.intake.close(patience=0.01)
 
     assert len(asyncio.all_tasks()) == len(before) - 1
+
+
+async def test_a_refusal_stands_in_the_channel_where_nobody_has_replied_yet(
+    parts: Parts,
+) -> None:
+    await parts.intake.tell_refusal(THREAD, ANA, Refusal.GUEST, in_thread=False)
+    await parts.intake.tell_refusal(THREAD, ANA, Refusal.GUEST, in_thread=True)
+    await parts.intake.close()
+
+    assert parts.told.in_threads == [False, True]

@@ -122,9 +122,11 @@ class Stage:
             return {ANA: "Ana", BEN: "Ben"}[user_id]
 
         async def tell_refusal(
-            _: SlackThread, author_id: str, refusal: Refusal
+            thread: SlackThread, user_id: str, refusal: Refusal, *, in_thread: bool
         ) -> None:
-            self.told.append((author_id, refusal))
+            assert thread.team_id == TEAM
+            assert not in_thread
+            self.told.append((user_id, refusal))
 
         answerer = Answerer(
             open_reply=open_reply,
