@@ -86,7 +86,10 @@ class Worker:
             await asyncio.wait(tasks)
         for each in handed_over:
             await self._release(each.turn.lease)
-        await self._leases.retire(self._worker_id)
+        try:
+            await self._leases.retire(self._worker_id)
+        except DatabaseUnavailable:
+            log.warning("lease left to expire, the database does not answer")
 
     def holds(self, lease: Lease) -> bool:
         """Whether this process may still write for the turn, by its own clock."""
@@ -132,8 +135,12 @@ class Worker:
         teams = Counter(each.turn.lease.team_id for each in self._running.values())
         most = self._limits.turns_per_team
         full = [team_id for team_id, count in teams.items() if count >= most]
+        # All that is claimed may be of the team that has the least room.
+        room = most - max(
+            (count for count in teams.values() if count < most), default=0
+        )
         try:
-            return await self._store.claim(self._worker_id, min(free, most), full)
+            return await self._store.claim(self._worker_id, min(free, room), full)
         except DatabaseUnavailable:
             log.warning("nothing claimed, the database does not answer")
             return []
@@ -154,7 +161,9 @@ class Worker:
         except LeaseLost:
             log.info("turn taken over elsewhere", extra={"turn_id": lease.turn_id})
         finally:
-            del self._running[lease.conversation_id]
+            # The thread may be ours anew already, with its next turn.
+            if self._running.get(lease.conversation_id) is running:
+                del self._running[lease.conversation_id]
             self._wakeup.wake()
 
     async def _keep_the_lease(self) -> None:
@@ -190,6 +199,9 @@ class Worker:
             await self._store.release(lease)
         except LeaseLost:
             log.debug("turn had ended already", extra={"turn_id": lease.turn_id})
+        except DatabaseUnavailable:
+            # Whoever misses our heartbeat takes it up.
+            log.warning("turn not handed over", extra={"turn_id": lease.turn_id})
 
     def _is_full(self, team_id: str) -> bool:
         of_team = sum(
