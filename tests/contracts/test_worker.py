@@ -25,7 +25,6 @@ from app.turns.worker import Worker, WorkerLimits
 from tests.contracts.queue_words import TEAM, Queue, said
 from tests.fakes import RecordingReply, ScriptedAssistant
 
-
 LIMITS = WorkerLimits(turns=10, turns_per_team=3, sweep=60)
 
 
