@@ -146,6 +146,8 @@ def _sandbox_settings(
                 or {"openai_base_url": sandbox.model_url, "openai_api_key": "none"}
             ),
             "database_url": f"sqlite:///{state / 'threadline.db'}",
+            # Nobody pays for what people try out here.
+            "turns_per_person_per_hour": "0",
         }
     )
     return settings.model_copy(update={"port": 0})
@@ -164,13 +166,7 @@ async def _start_answering(
     runner = await _runner(settings, database, store, stack)
     replies = _replies(settings, database, outbound, people)
     stack.push_async_callback(replies.close)
-    worker = Worker(
-        secrets.token_hex(8),
-        store=store,
-        leases=Leases(database),
-        wakeup=Wakeup(),
-        show_queued=replies.show_queued,
-    )
+    worker = _worker(database, store, replies)
     stack.push_async_callback(worker.close)
     intake = Intake(
         inbox=Inbox(database, policy),
@@ -179,6 +175,7 @@ async def _start_answering(
         message_added=worker.message_added,
         waiting_changed=worker.waiting_changed,
         request_local_stop=worker.request_stop,
+        more_people=replies.more_people,
         tell=outbound.post_ephemeral,
     )
     stack.push_async_callback(intake.close)
@@ -202,6 +199,16 @@ async def _start_answering(
     )
     await worker.start(answerer)
     return worker, intake
+
+
+def _worker(database: Database, store: TurnStore, replies: Replies) -> Worker:
+    return Worker(
+        secrets.token_hex(8),
+        store=store,
+        leases=Leases(database),
+        wakeup=Wakeup(),
+        show_queued=replies.show_queued,
+    )
 
 
 def _policy(settings: Settings) -> AnswerPolicy:

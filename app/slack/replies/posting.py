@@ -65,6 +65,17 @@ class Posting:
         await self._save(part)
         return is_new
 
+    async def amend(self, part: Part) -> bool:
+        """Show what is new in `part` after its turn has ended."""
+        payload = await self._payload(part)
+        if part.ts is None or payload == part.shown:
+            return False
+        await self._desk.outbound.update(
+            self._turn.thread, part.ts, payload, may_send=lambda: True
+        )
+        part.shown = payload
+        return True
+
     async def _post(self, part: Part, payload: Payload) -> None:
         part.is_above = True
         is_text = isinstance(part, TextPart)

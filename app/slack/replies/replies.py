@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from app.domain import SlackThread, Turn, TurnMessage
 from app.errors import SlackError
@@ -15,6 +17,11 @@ from app.slack.replies.scheduler import EditScheduler
 from app.slack.text import plain_text
 from app.storage.data_messages import DataMessages
 from app.storage.reply_parts import ReplyParts
+
+T = TypeVar("T")
+
+# Threads whose last answer is kept at hand, in case that its line must be changed.
+_MANY_THREADS = 500
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +51,8 @@ class Replies:
     ) -> None:
         self._scheduler = EditScheduler(now=now, sleep_until=sleep_until)
         self._allowed_link_hosts = allowed_link_hosts
+        self._latest: OrderedDict[SlackThread, EditedReply] = OrderedDict()
+        self._to_be_said: OrderedDict[SlackThread, bool] = OrderedDict()
         self._desk = Desk(
             outbound=outbound,
             parts=parts,
@@ -62,8 +71,21 @@ class Replies:
         """
         links = link_policy(turn, self._allowed_link_hosts)
         reply = EditedReply(self._desk, turn, links, holds_lease)
+        _keep(self._latest, turn.thread, reply)
+        if self._to_be_said.pop(turn.thread, False):
+            reply.show_more_people()
         await reply.open()
         return reply
+
+    def more_people(self, thread: SlackThread, is_answered: bool) -> None:
+        """Say once in `thread` that from now on a mention is needed.
+
+        The next answer says it when `is_answered` and thus soon to come, else the one
+        of now or the last; also the next one where this process has given none.
+        """
+        reply = None if is_answered else self._latest.get(thread)
+        if reply is None or not reply.show_more_people():
+            _keep(self._to_be_said, thread, True)
 
     async def show_queued(self, thread: SlackThread) -> None:
         """Show that a message waits for a place; best effort."""
@@ -77,6 +99,13 @@ class Replies:
     async def close(self) -> None:
         """Send nothing more; calls under way are waited for."""
         await self._scheduler.close()
+
+
+def _keep(kept: OrderedDict[SlackThread, T], thread: SlackThread, value: T) -> None:
+    kept[thread] = value
+    kept.move_to_end(thread)
+    while len(kept) > _MANY_THREADS:
+        kept.popitem(last=False)
 
 
 def link_policy(turn: Turn, allowed_hosts: frozenset[str]) -> LinkPolicy:
