@@ -150,7 +150,9 @@ class Posting:
             source = heal(source)
         body = neutralise(source, self._links).strip("\n")
         part.size = len(body)
-        has_line = part is story.with_line or part.ts is None
+        # At the end the line says how all of it ended, so it waits for the last part.
+        last = story.texts[-1] if has_ended else story.with_line
+        has_line = part is last or (part.ts is None and not has_ended)
         return text_payload(
             TextLook(
                 body=body if body.strip() else "",
