@@ -1,16 +1,9 @@
 """The words of the program, as data; this module needs only the standard library."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
-
-
-class Surface(StrEnum):
-    """Where a conversation takes place."""
-
-    SLACK = "slack"
-    WEB = "web"
 
 
 class ChannelKind(StrEnum):
@@ -359,7 +352,6 @@ class TextDone:
 
     name: str
     text: str
-    citations: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -459,7 +451,6 @@ class Ending:
     """
 
     status: RunStatus
-    text: str = ""
     seconds: float = 0.0
     usage: Usage | None = None
     error: RunError | None = None
@@ -468,4 +459,3 @@ class Ending:
     stopped_by: str | None = None
     changed_something: bool = False
     blocked_by: str | None = None
-    unfinished: Sequence[str] = field(default=())

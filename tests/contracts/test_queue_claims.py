@@ -7,7 +7,7 @@ from itertools import chain
 import pytest
 from sqlalchemy import text
 
-from app.domain import Ending, Run, RunStatus, StopRequest, TurnState
+from app.domain import Ending, RunStatus, StopRequest, TurnState
 from app.errors import LeaseLost
 from app.storage.database import Database
 from app.storage.reply_parts import ReplyParts
@@ -188,7 +188,6 @@ async def test_a_former_owner_can_write_nothing(database: Database) -> None:
     stale = await queue.claim_one()
     await queue.store.release(stale.lease)
     parts = ReplyParts(database)
-    run = Run(run_id="r1", status=RunStatus.IN_PROGRESS)
 
     for is_claimed_again in (False, True):
         if is_claimed_again:
@@ -196,7 +195,6 @@ async def test_a_former_owner_can_write_nothing(database: Database) -> None:
         for attempt in (
             partial(queue.store.finish, stale.lease, CANCELLED, TurnState.CANCELLED),
             partial(queue.store.release, stale.lease),
-            partial(queue.store.save_run, stale.lease, run),
             partial(queue.store.prepare, stale.lease, items_of(stale), {}),
             partial(parts.posted, stale.lease, 0, "1.0"),
         ):

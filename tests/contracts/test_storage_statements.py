@@ -85,7 +85,6 @@ async def _everything(queue: Queue) -> None:
     run = Run(
         run_id="r", status=RunStatus.REQUIRES_ACTION, tool_calls=(call,), output=({},)
     )
-    await queue.store.save_run(lease, run)
     await ledger.commit_pass(lease, 0, run)
     await ledger.start(lease, 0, "c")
     await rooms.all(TEAM)
