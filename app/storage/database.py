@@ -21,6 +21,8 @@ Transaction = AsyncConnection
 # Seconds that a statement may take, or wait for another's lock.
 _PATIENCE = 10.0
 _POOL_SIZE = 20
+# The values of a failing statement, which its error would quote, are people's words.
+_EVERY_ENGINE: dict[str, Any] = {"pool_timeout": _PATIENCE, "hide_parameters": True}
 _READERS = 4
 
 # SQLSTATE classes: connection, rollback by the server, resources, intervention, system.
@@ -173,11 +175,9 @@ def _sqlite_engines(address: URL) -> tuple[AsyncEngine, AsyncEngine]:
         raise DatabaseUnavailable(f"{path} can't be opened: {error}.") from error
     address = address.set(drivername="sqlite+aiosqlite")
     # One connection: writers queue in this process, not in SQLite's blind retries.
-    writer = create_async_engine(
-        address, pool_size=1, max_overflow=0, pool_timeout=_PATIENCE
-    )
+    writer = create_async_engine(address, pool_size=1, max_overflow=0, **_EVERY_ENGINE)
     reader = create_async_engine(
-        address, pool_size=_READERS, max_overflow=0, pool_timeout=_PATIENCE
+        address, pool_size=_READERS, max_overflow=0, **_EVERY_ENGINE
     )
     _prepare_sqlite(writer, "BEGIN IMMEDIATE", _SQLITE_PRAGMAS)
     _prepare_sqlite(reader, "BEGIN", (*_SQLITE_PRAGMAS, "PRAGMA query_only = ON"))
@@ -225,7 +225,7 @@ def _postgres_engine(address: URL) -> AsyncEngine:
         address.set(drivername="postgresql+asyncpg", query=query),
         pool_size=_POOL_SIZE,
         max_overflow=0,
-        pool_timeout=_PATIENCE,
+        **_EVERY_ENGINE,
         connect_args={
             "timeout": _PATIENCE,
             "command_timeout": _PATIENCE,
