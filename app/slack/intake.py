@@ -62,7 +62,7 @@ class Intake:
         policy: AnswerPolicy,
         message_added: Callable[[int, SlackThread], None],
         waiting_changed: Callable[[int, SlackThread], None],
-        request_local_stop: Callable[[StopRequest], None],
+        request_local_stop: Callable[[StopRequest], bool],
         more_people: Callable[[SlackThread, bool], None],
         tell: Tell,
     ) -> None:
@@ -109,9 +109,11 @@ class Intake:
         if is_external and not self._policy.allow_external:
             self._tell_later(thread, user_id, _REFUSALS[Refusal.STRANGER])
             return
-        if await self._inbox.request_stop(thread.team_id, turn_id, user_id):
-            self._request_local_stop(StopRequest(turn_id=turn_id, stopped_by=user_id))
-        else:
+        stop = StopRequest(turn_id=turn_id, stopped_by=user_id)
+        # At once where it runs here: the database may be held by what is to be stopped.
+        is_here = self._request_local_stop(stop)
+        is_known = await self._inbox.request_stop(thread.team_id, turn_id, user_id)
+        if not (is_here or is_known):
             self._tell_later(thread, user_id, _FINISHED)
 
     async def tell_refusal(

@@ -105,11 +105,13 @@ class Worker:
         """Whether the lease of this process holds."""
         return time.monotonic() < self._held_until
 
-    def request_stop(self, stop: StopRequest) -> None:
-        """End the turn if it runs here; it then ends normally, as cancelled."""
+    def request_stop(self, stop: StopRequest) -> bool:
+        """End the turn, normally, as cancelled; false when it does not run here."""
         for running in self._running.values():
             if running.turn.turn_id == stop.turn_id:
                 running.stop.request(stop)
+                return True
+        return False
 
     def message_added(self, conversation_id: int, thread: SlackThread) -> None:
         """Claim soon; where no place is free let the people see that they wait."""

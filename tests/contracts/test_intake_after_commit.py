@@ -74,6 +74,7 @@ async def test_a_message_behind_a_running_answer_is_counted_there(
 
 async def test_the_word_stop_ends_the_turn_that_runs_here(parts: Parts) -> None:
     stop = StopRequest(turn_id=7, stopped_by=ANA)
+    parts.told.here = {7}
     parts.inbox.outcome = outcome(stop=stop)
     await parts.intake.message(mention())
 
@@ -155,11 +156,39 @@ async def test_a_message_that_is_not_stored_raises_and_tells_nobody(
     assert parts.told == Told(is_open=parts.told.is_open)
 
 
-async def test_the_button_of_a_running_answer_stops_it(parts: Parts) -> None:
-    parts.inbox.running = {42}
-    await parts.intake.stop_clicked(42, ANA, BOT.team_id, THREAD)
+async def test_the_button_of_a_running_answer_stops_it_before_the_database_knows(
+    parts: Parts,
+) -> None:
+    parts.told.here = parts.inbox.running = {42}
+    parts.inbox.is_open.clear()
+    click = asyncio.create_task(parts.intake.stop_clicked(42, ANA, BOT.team_id, THREAD))
+    await asyncio.sleep(0)
 
     assert parts.told.stopped == [StopRequest(turn_id=42, stopped_by=ANA)]
+    parts.inbox.is_open.set()
+    await click
+    assert parts.inbox.stops == [(42, ANA)]
+
+
+async def test_an_answer_that_the_button_has_ended_meanwhile_is_not_called_finished(
+    parts: Parts,
+) -> None:
+    parts.told.here = {42}
+    await parts.intake.stop_clicked(42, ANA, BOT.team_id, THREAD)
+    await parts.intake.close()
+
+    assert parts.told.notices == []
+
+
+async def test_the_button_of_an_answer_that_runs_elsewhere_asks_for_its_end(
+    parts: Parts,
+) -> None:
+    parts.inbox.running = {42}
+    await parts.intake.stop_clicked(42, ANA, BOT.team_id, THREAD)
+    await parts.intake.close()
+
+    assert parts.inbox.stops == [(42, ANA)]
+    assert parts.told.notices == []
 
 
 async def test_the_button_of_a_finished_answer_stops_nothing_and_says_so(
@@ -188,9 +217,9 @@ async def test_people_of_another_organisation_cannot_stop_an_answer(
 
 async def test_people_of_another_organisation_can_where_they_are_allowed() -> None:
     inbox = InboxDouble()
-    inbox.running = {42}
     policy = AnswerPolicy(allow_external=True)
     intake, told = intake_around(inbox, AsyncWebClient(token="xoxb-test"), policy)
+    told.here = inbox.running = {42}
 
     await intake.stop_clicked(42, "U0CARLA001", "T0AWAY0001", THREAD)
 
