@@ -308,3 +308,24 @@ async def test_a_status_that_one_thread_refuses_is_still_set_in_others(
     await world.answered(second)
     assert statuses(world, first) == []
     assert statuses(world, second)[0] == "is working on it"
+
+
+@with_sqlite
+async def test_what_is_asked_meanwhile_waits_in_view_and_is_answered_together(
+    world: World,
+) -> None:
+    world.sandbox.model.rate = 100
+    root = await world.ask(LONG_STORY)
+    await world.until(lambda: world.said(root))
+    await world.ask("@threadline say exactly: one", thread_ts=root)
+    await world.until(lambda: "1 message waiting" in world.said(root)[-1].seen)
+    await world.ask("@threadline say exactly: two", user="ben", thread_ts=root)
+    await world.until(lambda: "2 messages waiting" in world.said(root)[-1].seen)
+    world.sandbox.model.rate = 0
+
+    assert await world.answered(root, times=2) == "one\n\ntwo"
+    first, second = world.said(root)
+    assert text_of(first) == story(LONG)
+    assert "waiting" not in first.seen + second.seen
+    assert len(world.sandbox.model.requests) == 2
+    assert world.heard[-2:] == ["Ana: say exactly: one", "Ben: say exactly: two"]

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.scenarios.shown import (
+    STATUS,
     UPDATE,
     edits,
     posts,
@@ -139,7 +140,9 @@ async def test_text_after_a_change_stands_in_a_message_of_its_own_below_it(
 async def test_a_change_is_shown_where_it_happens_below_a_message_without_text(
     world: World,
 ) -> None:
-    world.sandbox.model.first_token_delay = 2.2
+    # Without a status a message is there at once.
+    world.sandbox.fault(STATUS, "error", value="unknown_method")
+    world.sandbox.model.first_token_delay = 0.7
     root = await world.ask("@threadline set the kitchen to 25")
     await world.until(lambda: world.said(root))
     world.sandbox.model.first_token_delay = 0
