@@ -192,7 +192,9 @@ class Turn:
 
     `messages` are sorted by ts and hold wanted and overheard ones alike; deleted and
     dropped ones are left out. `attempt` counts how often the turn was taken from a
-    dead owner. `is_prepared` says that its messages are in the history already.
+    dead owner. `is_prepared` says that its messages are in the history already,
+    `has_read_untrusted` that the history holds, or will hold, what no member wrote
+    to the bot: files, outsiders, what was said before it came.
     """
 
     lease: Lease
@@ -203,7 +205,7 @@ class Turn:
     attempt: int = 0
     is_prepared: bool = False
     is_first_turn: bool = False
-    claimed_at: float = 0.0
+    has_read_untrusted: bool = False
 
     @property
     def turn_id(self) -> int:

@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from app.domain import SlackThread, Turn, TurnMessage
-from app.errors import SlackError
 from app.slack.links import LinkPolicy, links_in
 from app.slack.outbound import Outbound
 from app.slack.replies.desk import Desk, FirstPaint
 from app.slack.replies.edited import EditedReply
+from app.slack.replies.message import Message, Method, Priority
 from app.slack.replies.scheduler import EditScheduler
 from app.slack.text import plain_text
 from app.storage.data_messages import DataMessages
@@ -87,14 +87,23 @@ class Replies:
         if reply is None or not reply.show_more_people():
             _keep(self._to_be_said, thread, True)
 
-    async def show_queued(self, thread: SlackThread) -> None:
-        """Show that a message waits for a place; best effort."""
-        try:
-            await self._desk.outbound.set_status(
-                thread, "is queued, starts when a place is free"
-            )
-        except SlackError as error:
-            log.info("queued not shown", extra={"code": error.code})
+    async def show_queued(
+        self, thread: SlackThread, is_queued: Callable[[], Awaitable[bool]]
+    ) -> None:
+        """Show that a message waits for a place, if it still does; best effort."""
+
+        async def send() -> bool:
+            if not await is_queued():
+                return False
+            words = "is queued, starts when a place is free"
+            await self._desk.outbound.set_status(thread, words)
+            return True
+
+        message = Message(thread.team_id, thread.channel_id, send, Method.STATUS)
+        self._scheduler.mark_dirty(message, Priority.STATUS)
+        await message.settled()
+        if message.error:
+            log.info("queued not shown", extra={"error": type(message.error).__name__})
 
     async def close(self) -> None:
         """Send nothing more; calls under way are waited for."""
@@ -118,17 +127,10 @@ def link_policy(turn: Turn, allowed_hosts: frozenset[str]) -> LinkPolicy:
     trusted = frozenset[str]().union(
         *(links_in(plain_text(each.text, {})) for each in members)
     )
-    began_before = turn.is_first_turn and turn.thread.thread_ts not in {
-        each.ts for each in turn.messages
-    }
     return LinkPolicy(
         trusted=trusted,
         allowed_hosts=allowed_hosts,
-        read_untrusted=(
-            began_before
-            or len(members) < len(turn.messages)
-            or any(each.files for each in turn.messages)
-        ),
+        read_untrusted=turn.has_read_untrusted,
     )
 
 

@@ -1,9 +1,12 @@
 """Which addresses a turn's own messages make trustworthy."""
 
+from dataclasses import replace
+
 import pytest
 
 from app.domain import ChannelKind, Lease, SlackThread, Turn, TurnMessage
 from app.slack.replies.replies import link_policy
+from app.slack.text import neutralise
 
 TEAM = "T0HOME"
 ROOT = "1700000000.000100"
@@ -50,3 +53,17 @@ def test_an_address_inside_another_is_not_trusted() -> None:
     )
 
     assert not policy.allows("https://e.example")
+
+
+@pytest.mark.parametrize(
+    ("has_read", "shown"),
+    [(True, "`https://e.example/page`"), (False, "https://e.example/page")],
+)
+def test_a_plain_address_of_the_models_own_is_live_only_where_all_is_trusted(
+    has_read: bool, shown: str
+) -> None:
+    asked = replace(turn("hello"), has_read_untrusted=has_read)
+
+    text = neutralise("https://e.example/page", link_policy(asked, frozenset()))
+
+    assert text == shown
