@@ -162,6 +162,7 @@ async def _start_answering(
 ) -> tuple[Worker, Intake]:
     """Start the worker and what feeds it; on leaving they end in the reverse order."""
     store, people, outbound = TurnStore(database), People(client), Outbound(client)
+    stack.push_async_callback(people.close)
     policy = _policy(settings)
     runner = await _runner(settings, database, store, stack)
     replies = _replies(settings, database, outbound, people)

@@ -21,7 +21,7 @@ from app.errors import (
 from app.slack.blocks import PART_EVENT, Payload
 from app.slack.gate import check, check_text
 from app.slack.reads import NO_ANSWER
-from app.slack.refusals import refusal
+from app.slack.refusals import translated
 from app.slack.text import escape_mrkdwn
 
 log = logging.getLogger(__name__)
@@ -192,7 +192,7 @@ class Outbound:
             async with asyncio.timeout(_PATIENCE):
                 answer = await call()
         except SlackApiError as error:
-            refused = _refusal(method, error)
+            refused = translated(method, error)
             if isinstance(refused, RateLimited):
                 telemetry.count(f"slack.rate_limited.{method}")
             raise refused from error
@@ -215,13 +215,3 @@ def _content(payload: Payload) -> dict[str, Any]:
         "parse": "none",
         "link_names": False,
     }
-
-
-def _refusal(method: str, error: SlackApiError) -> SlackError:
-    response = error.response
-    # Where the body was no JSON, this is aiohttp's response instead of Slack's.
-    data = getattr(response, "data", None)
-    code = data.get("error") if isinstance(data, dict) else None
-    status: int = getattr(response, "status_code", 0) or getattr(response, "status", 0)
-    headers = getattr(response, "headers", None) or {}
-    return refusal(method, code if isinstance(code, str) else "", status, headers)

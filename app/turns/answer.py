@@ -71,7 +71,8 @@ class Answerer:
     ) -> bool:
         """Answer `turn` and free its conversation; true when more is wanted there.
 
-        Raises LeaseLost, having written nothing more, when somebody else goes on.
+        Raises LeaseLost, having written nothing more, when somebody else goes on, and
+        DatabaseUnavailable when the turn must go on later from its last commit.
         """
         started = time.monotonic()
         reply = await self.open_reply(turn)
@@ -93,7 +94,7 @@ class Answerer:
     ) -> TurnRun | None:
         try:
             return await self._run(turn, stop, reply)
-        except LeaseLost:
+        except (LeaseLost, DatabaseUnavailable):
             raise
         except AssistantError as error:
             return _failed(error.code, error.message)

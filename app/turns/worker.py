@@ -19,6 +19,10 @@ from app.turns.reply import Reply
 
 log = logging.getLogger(__name__)
 
+ShowQueued = Callable[
+    [SlackThread, Callable[[], Awaitable[bool]]], Coroutine[Any, Any, None]
+]
+
 # A process that can't be sure of its lease falls silent before others think it dead.
 _MARGIN = 0.5
 _QUEUED_AFTER = 1.0
@@ -57,7 +61,7 @@ class Worker:
         leases: Leases,
         wakeup: Wakeup,
         limits: WorkerLimits | None = None,
-        show_queued: Callable[[SlackThread], Awaitable[None]],
+        show_queued: ShowQueued,
     ) -> None:
         self._worker_id = worker_id
         self._store = store
@@ -162,6 +166,9 @@ class Worker:
             await answerer.answer(running.turn, running.stop, opened)
         except LeaseLost:
             log.info("turn taken over elsewhere", extra={"turn_id": lease.turn_id})
+        except DatabaseUnavailable:
+            log.warning("turn broken off", extra={"turn_id": lease.turn_id})
+            await self._give_back(lease)
         finally:
             # The thread may be ours anew already, with its next turn.
             if self._running.get(lease.conversation_id) is running:
@@ -196,6 +203,18 @@ class Worker:
             if running.task:
                 running.task.cancel()
 
+    async def _give_back(self, lease: Lease) -> None:
+        """Let the turn go on from its last commit, as soon as the database is back."""
+        while self.holds(lease):
+            try:
+                await self._store.release(lease)
+            except DatabaseUnavailable:
+                await asyncio.sleep(_AFTER_A_FAILURE)
+            except LeaseLost:
+                return
+            else:
+                return
+
     async def _release(self, lease: Lease) -> None:
         try:
             await self._store.release(lease)
@@ -222,8 +241,11 @@ class Worker:
 
     async def _say_queued(self, conversation_id: int, thread: SlackThread) -> None:
         await asyncio.sleep(_QUEUED_AFTER)
-        if await self._store.is_ready(thread.team_id, conversation_id):
-            await self._show_queued(thread)
+
+        async def is_queued() -> bool:
+            return await self._store.is_ready(thread.team_id, conversation_id)
+
+        await self._show_queued(thread, is_queued)
 
     def _watch(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(_monitored(work))

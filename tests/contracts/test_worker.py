@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from app.domain import Lease, SlackThread, Turn
+from app.domain import Lease, Turn
 from app.errors import DatabaseUnavailable
 from app.storage.data_messages import DataMessages
 from app.storage.database import Database
@@ -103,7 +103,7 @@ class NeverRetired(Leases):
         raise DatabaseUnavailable(worker_id)
 
 
-async def _show_queued(_: SlackThread) -> None:
+async def _show_queued(*_: object) -> None:
     """Nobody looks."""
 
 
