@@ -10,7 +10,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
-import pytest
 
 from app import telemetry
 from tests.scenarios import database
@@ -230,7 +229,6 @@ async def test_events_of_no_use_that_people_cause_are_acknowledged(
     assert await database.is_empty(setting.database_url)
 
 
-@in_every_setting
 async def test_a_message_of_forty_thousand_characters_is_answered(
     world: World,
 ) -> None:
@@ -247,8 +245,7 @@ async def test_a_message_with_only_a_file_is_answered(world: World) -> None:
     assert world.heard == ["Ana: \n[file: plan.txt]"]
 
 
-@pytest.mark.parametrize("text", ["\u202egnihtemos", "\u200b", "`<@U0`"])
-async def test_odd_signs_in_a_message_do_no_harm(text: str, world: World) -> None:
-    root = await world.ask(f"@threadline who am I? {text}")
+async def test_odd_signs_in_a_message_do_no_harm(world: World) -> None:
+    root = await world.ask("@threadline who am I? \u202egnihtemos \u200b `<@U0` \ufffe")
 
     assert await world.answered(root) == "You are Ana."

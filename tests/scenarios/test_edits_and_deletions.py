@@ -4,7 +4,7 @@ import pytest
 
 from tests.scenarios import database
 from tests.scenarios.conftest import Setting
-from tests.scenarios.world import World, in_every_setting
+from tests.scenarios.world import World, in_every_setting, in_the_other_setting
 
 HELLO = "@threadline say exactly: hello"
 GENERAL = "#general"
@@ -33,7 +33,6 @@ async def changed(world: World, ts: str, times: int = 1) -> None:
     )
 
 
-@in_every_setting
 async def test_of_a_message_edited_while_it_waits_the_new_text_is_answered(
     world: World,
 ) -> None:
@@ -73,7 +72,6 @@ async def test_a_link_that_slack_unfolds_does_not_count_as_an_edit(
     assert len(world.sandbox.model.requests) == 2
 
 
-@in_every_setting
 async def test_a_message_is_answered_once_a_mention_is_edited_into_it(
     world: World,
 ) -> None:
@@ -188,6 +186,7 @@ async def test_in_a_thread_whose_root_was_deleted_people_are_still_answered(
     assert len(world.said(root)) == 1
 
 
+@in_the_other_setting
 @pytest.mark.parametrize("event", ["message", "app_mention"])
 async def test_a_late_event_of_a_deleted_message_does_not_bring_it_back(
     event: str, world: World, setting: Setting

@@ -63,7 +63,6 @@ async def test_what_is_said_elsewhere_in_the_channel_of_a_talk_leaves_nothing(
     assert "quetzal" not in log()
 
 
-@in_every_setting
 async def test_what_is_kept_of_a_talk_never_reaches_the_log(
     log: Log, world: World, setting: Setting
 ) -> None:
