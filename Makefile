@@ -40,8 +40,9 @@ sandbox: runtime
 fresh: runtime
 	@$(python) .ci/fresh.py
 
+# Most tests wait for something, so more of them run at once than there are cores.
 test: development
-	@$(forget); exec $(python) -m pytest $(ARGS)
+	@$(forget); exec $(python) -m pytest -n 4 --dist loadscope $(ARGS)
 
 check: development
 	$(python) -m ruff format --check .

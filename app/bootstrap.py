@@ -155,6 +155,8 @@ def _sandbox_settings(
             **(offline if is_offline else {}),
             **model,
             "database_url": f"sqlite:///{state / 'threadline.db'}",
+            # Nobody pays for what people try out here.
+            "turns_per_person_per_hour": "0",
         }
     )
     return settings.model_copy(update={"port": 0})
@@ -169,17 +171,12 @@ async def _start_answering(
 ) -> tuple[Worker, Intake]:
     """Start the worker and what feeds it; on leaving they end in the reverse order."""
     store, people, outbound = TurnStore(database), People(client), Outbound(client)
+    stack.push_async_callback(people.close)
     policy = _policy(settings)
     runner = await _runner(settings, database, stack)
     replies = _replies(settings, database, outbound, people)
     stack.push_async_callback(replies.close)
-    worker = Worker(
-        secrets.token_hex(8),
-        store=store,
-        leases=Leases(database),
-        wakeup=Wakeup(),
-        show_queued=replies.show_queued,
-    )
+    worker = _worker(database, store, replies)
     stack.push_async_callback(worker.close)
     intake = Intake(
         inbox=Inbox(database, policy),
@@ -188,6 +185,7 @@ async def _start_answering(
         message_added=worker.message_added,
         waiting_changed=worker.waiting_changed,
         request_local_stop=worker.request_stop,
+        more_people=replies.more_people,
         tell=outbound.post_ephemeral,
     )
     stack.push_async_callback(intake.close)
@@ -211,6 +209,16 @@ async def _start_answering(
     )
     await worker.start(answerer)
     return worker, intake
+
+
+def _worker(database: Database, store: TurnStore, replies: Replies) -> Worker:
+    return Worker(
+        secrets.token_hex(8),
+        store=store,
+        leases=Leases(database),
+        wakeup=Wakeup(),
+        show_queued=replies.show_queued,
+    )
 
 
 def _policy(settings: Settings) -> AnswerPolicy:
@@ -276,9 +284,9 @@ def _readiness(
         if socket_mode and not socket_mode.is_connected:
             return "not connected to Slack"
         try:
-            async with database.read():
-                return None
+            await database.check()
         except DatabaseUnavailable:
             return "the database does not answer"
+        return None
 
     return what_is_missing

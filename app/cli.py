@@ -30,7 +30,7 @@ from app.telemetry import configure_logging
 _SANDBOX_STATE = Path(".sandbox")
 _SANDBOX_PORT = 8300
 
-Command = Callable[[argparse.Namespace], Coroutine[Any, Any, None]]
+Command = Callable[[argparse.Namespace], Coroutine[Any, Any, int | None]]
 
 
 def main() -> None:
@@ -38,7 +38,7 @@ def main() -> None:
     arguments = _parser().parse_args()
     configure_logging()
     try:
-        asyncio.run(_until_told_to_stop(arguments.command(arguments)))
+        sys.exit(asyncio.run(_until_told_to_stop(arguments.command(arguments))))
     except SettingsError as error:
         _fail("These settings need a look:", *error.faults)
     except (SlackError, DatabaseUnavailable, OSError) as error:
@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-async def _until_told_to_stop(work: Coroutine[Any, Any, None]) -> None:
+async def _until_told_to_stop(work: Coroutine[Any, Any, int | None]) -> int | None:
     """End `work` tidily at the first Ctrl-C or SIGTERM, and at once at the second."""
     task = asyncio.create_task(work)
 
@@ -79,8 +79,7 @@ async def _until_told_to_stop(work: Coroutine[Any, Any, None]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, told)
     await asyncio.wait({task})
-    if not task.cancelled():
-        task.result()
+    return None if task.cancelled() else task.result()
 
 
 async def _run(arguments: argparse.Namespace) -> None:
@@ -135,12 +134,13 @@ async def _migrate(_: argparse.Namespace) -> None:
     print("The database's schema is up to date.")
 
 
-async def _doctor(_: argparse.Namespace) -> None:
+async def _doctor(_: argparse.Namespace) -> int:
     findings = await examine(read_settings())
     for finding in findings:
         print(("ok     " if finding.is_fine else "amiss  ") + finding.says)
     if not all(finding.is_fine for finding in findings):
-        raise SystemExit(2)
+        return 2
+    return 0
 
 
 def _said(error: Exception) -> str:

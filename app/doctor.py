@@ -9,7 +9,7 @@ import openai
 
 from app.assistants.assistants_wire import HEADERS
 from app.connections import model_client_of, open_database, slack_client
-from app.errors import DatabaseUnavailable, SettingsError, SlackError
+from app.errors import DatabaseUnavailable, SettingsError, SlackError, SlackUnavailable
 from app.settings import Settings
 from app.slack.bot import introduce
 from app.slack.reads import ask
@@ -50,8 +50,12 @@ async def _database(settings: Settings, stack: AsyncExitStack) -> list[Finding]:
 async def _slack(settings: Settings, stack: AsyncExitStack) -> list[Finding]:
     try:
         introduction = await introduce(await slack_client(settings, stack))
+    except SlackUnavailable:
+        says = f"Slack does not answer at {settings.slack_api_url}."
+        return [Finding(is_fine=False, says=says)]
     except SlackError as error:
-        return [Finding(is_fine=False, says=f"SLACK_BOT_TOKEN: {error.code}.")]
+        says = f"SLACK_BOT_TOKEN is refused: {error.code}."
+        return [Finding(is_fine=False, says=says)]
     bot, missing = introduction.bot, introduction.missing_scopes
     findings = [Finding(is_fine=True, says=f"In {bot.team_name} as @{bot.name}.")]
     if missing:
@@ -70,8 +74,11 @@ async def _socket_mode(settings: Settings, stack: AsyncExitStack) -> list[Findin
         await ask(
             "apps.connections.open", client.apps_connections_open(app_token=token)
         )
+    except SlackUnavailable:
+        return [Finding(is_fine=False, says="Socket Mode: Slack does not answer.")]
     except SlackError as error:
-        return [Finding(is_fine=False, says=f"SLACK_APP_TOKEN: {error.code}.")]
+        says = f"SLACK_APP_TOKEN is refused: {error.code}."
+        return [Finding(is_fine=False, says=says)]
     return [Finding(is_fine=True, says="Socket Mode can be opened.")]
 
 
@@ -83,7 +90,7 @@ async def _model(settings: Settings, stack: AsyncExitStack) -> list[Finding]:
             return await _assistant(client, str(settings.assistant_id))
         listed = await client.models.list()
     except openai.AuthenticationError:
-        return [Finding(is_fine=False, says="OPENAI_API_KEY: refused.")]
+        return [Finding(is_fine=False, says="OPENAI_API_KEY is refused.")]
     except openai.APIStatusError as error:
         # Small servers list no models; that they answer is what counts.
         says = f"The model's server answers ({error.status_code} to a list of models)."

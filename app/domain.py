@@ -1,16 +1,9 @@
 """The words of the program, as data; this module needs only the standard library."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
-
-
-class Surface(StrEnum):
-    """Where a conversation takes place."""
-
-    SLACK = "slack"
-    WEB = "web"
 
 
 class ChannelKind(StrEnum):
@@ -199,7 +192,9 @@ class Turn:
 
     `messages` are sorted by ts and hold wanted and overheard ones alike; deleted and
     dropped ones are left out. `attempt` counts how often the turn was taken from a
-    dead owner. `is_prepared` says that its messages are in the history already.
+    dead owner. `is_prepared` says that its messages are in the history already,
+    `has_read_untrusted` that the history holds, or will hold, what no member wrote
+    to the bot: files, outsiders, what was said before it came.
     """
 
     lease: Lease
@@ -210,7 +205,7 @@ class Turn:
     attempt: int = 0
     is_prepared: bool = False
     is_first_turn: bool = False
-    claimed_at: float = 0.0
+    has_read_untrusted: bool = False
 
     @property
     def turn_id(self) -> int:
@@ -359,7 +354,6 @@ class TextDone:
 
     name: str
     text: str
-    citations: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -468,7 +462,6 @@ class Ending:
     """
 
     status: RunStatus
-    text: str = ""
     seconds: float = 0.0
     usage: Usage | None = None
     error: RunError | None = None
@@ -477,4 +470,3 @@ class Ending:
     stopped_by: str | None = None
     changed_something: bool = False
     blocked_by: str | None = None
-    unfinished: Sequence[str] = field(default=())

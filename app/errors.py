@@ -17,7 +17,6 @@ ThreadlineError
 │   ├── AssistantUnavailable      nobody: the model is busy or away, try again
 │   ├── AssistantRefused          the operator: key, model, budget or request refused
 │   └── StreamEndedEarly          nobody: the stream stopped without a terminal event
-├── TooManyToolRounds             the reader: ask again, with less at once
 └── ToolError                     the model: its output says so; people never see it
 """
 
@@ -112,10 +111,6 @@ class AssistantRefused(AssistantError):
 
 class StreamEndedEarly(AssistantError):
     """The stream of a pass stopped without a terminal event."""
-
-
-class TooManyToolRounds(ThreadlineError):
-    """The model kept calling tools past the limit of a turn."""
 
 
 class ToolError(ThreadlineError):

@@ -60,8 +60,8 @@ def our_routes(web_app: web.Application, database: Database) -> None:
     client = AsyncWebClient(token="xoxb-bench")  # noqa: S106 - never sent
     policy = AnswerPolicy()
 
-    async def tell(*_: object) -> None:
-        raise AssertionError("nobody is told anything here")
+    async def tell(*_: object, in_thread: bool) -> None:
+        raise AssertionError(f"nobody is told anything here: {in_thread}")
 
     intake = Intake(
         inbox=Inbox(database, policy),
@@ -69,7 +69,8 @@ def our_routes(web_app: web.Application, database: Database) -> None:
         policy=policy,
         message_added=lambda *_: None,
         waiting_changed=lambda *_: None,
-        request_local_stop=lambda _: None,
+        request_local_stop=lambda _: False,
+        more_people=lambda *_: None,
         tell=tell,
     )
     add_slack_routes(web_app, build_bolt(client, BOT, intake), SECRET)

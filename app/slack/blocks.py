@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.slack.cards import Card, heading
-from app.slack.text import escape_mrkdwn, readable
+from app.slack.text import escape_mrkdwn, plain_text
 
 STOP_ACTION = "threadline_stop"
 PART_EVENT = "threadline_part"
@@ -77,8 +77,11 @@ def data_payload(cards: Sequence[Card], post_key: str) -> Payload:
 
 
 def about(question: str) -> str:
-    """What a reply without text says in a notification: what it is about."""
-    words = " ".join(readable(question).split())
+    """What a reply without text says in a notification: what it is about.
+
+    `question` is what somebody wrote, as Slack has it.
+    """
+    words = " ".join(plain_text(question, {}).split())
     if not words:
         return "On it"
     cut = words if len(words) <= _MAX_ABOUT else words[:_MAX_ABOUT].rsplit(" ", 1)[0]

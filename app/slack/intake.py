@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from typing import Protocol
 
 from app import telemetry
 from app.domain import (
@@ -37,6 +38,15 @@ _REFUSALS = {
 }
 
 
+class Tell(Protocol):
+    """Says something to one person alone, in a thread or in its channel."""
+
+    async def __call__(
+        self, thread: SlackThread, user_id: str, text: str, /, *, in_thread: bool
+    ) -> None:
+        """Raises SlackError."""
+
+
 class Intake:
     """Takes in what the listeners read; every method returns after its commit.
 
@@ -52,8 +62,9 @@ class Intake:
         policy: AnswerPolicy,
         message_added: Callable[[int, SlackThread], None],
         waiting_changed: Callable[[int, SlackThread], None],
-        request_local_stop: Callable[[StopRequest], None],
-        tell: Callable[[SlackThread, str, str], Awaitable[object]],
+        request_local_stop: Callable[[StopRequest], bool],
+        more_people: Callable[[SlackThread, bool], None],
+        tell: Tell,
     ) -> None:
         self._inbox = inbox
         self._people = people
@@ -61,6 +72,7 @@ class Intake:
         self._message_added = message_added
         self._waiting_changed = waiting_changed
         self._request_local_stop = request_local_stop
+        self._more_people = more_people
         self._tell = tell
         self._telling: set[asyncio.Task[None]] = set()
 
@@ -74,8 +86,11 @@ class Intake:
         telemetry.count("intake.stored" if added.stored else "intake.left_alone")
         self._follow_up(added)
         if added.refused:
-            self._tell_later(
-                message.thread, message.author_id, _REFUSALS.get(added.refused)
+            await self.tell_refusal(
+                message.thread,
+                message.author_id,
+                added.refused,
+                in_thread=message.in_thread,
             )
 
     async def deleted(self, deleted: DeletedMessage) -> None:
@@ -94,19 +109,23 @@ class Intake:
         if is_external and not self._policy.allow_external:
             self._tell_later(thread, user_id, _REFUSALS[Refusal.STRANGER])
             return
-        if await self._inbox.request_stop(thread.team_id, turn_id, user_id):
-            self._request_local_stop(StopRequest(turn_id=turn_id, stopped_by=user_id))
-        else:
+        stop = StopRequest(turn_id=turn_id, stopped_by=user_id)
+        # At once where it runs here: the database may be held by what is to be stopped.
+        is_here = self._request_local_stop(stop)
+        is_known = await self._inbox.request_stop(thread.team_id, turn_id, user_id)
+        if not (is_here or is_known):
             self._tell_later(thread, user_id, _FINISHED)
 
     async def tell_refusal(
-        self, thread: SlackThread, user_id: str, refusal: Refusal
+        self, thread: SlackThread, user_id: str, refusal: Refusal, *, in_thread: bool
     ) -> None:
         """Tell one person, who alone sees it, why there is no answer.
 
         Bots are told nothing: they might answer.
         """
-        self._tell_later(thread, user_id, _REFUSALS.get(refusal))
+        text = _REFUSALS.get(refusal)
+        if text is not None:
+            self._tell_later(thread, user_id, text, in_thread=in_thread)
 
     async def close(self, patience: float = 5.0) -> None:
         """Wait `patience` seconds for what is still being told, then give it up."""
@@ -118,6 +137,8 @@ class Intake:
                 await asyncio.wait(late)
 
     def _follow_up(self, added: Added) -> None:
+        if added.needs_mentions:
+            self._more_people(added.thread, added.wanted)
         if added.ready_conversation_id is not None:
             self._message_added(added.ready_conversation_id, added.thread)
         if added.running_conversation_id is not None and added.stored:
@@ -125,19 +146,23 @@ class Intake:
         if added.stop:
             self._request_local_stop(added.stop)
 
-    def _tell_later(self, thread: SlackThread, user_id: str, text: str | None) -> None:
-        if text is None:
-            return
+    def _tell_later(
+        self, thread: SlackThread, user_id: str, text: str, *, in_thread: bool = True
+    ) -> None:
         if len(self._telling) >= _MOST_TELLINGS:
             telemetry.count("intake.not_told")
             return
-        task = asyncio.create_task(self._tell_now(thread, user_id, text))
+        task = asyncio.create_task(
+            self._tell_now(thread, user_id, text, in_thread=in_thread)
+        )
         self._telling.add(task)
         task.add_done_callback(self._telling.discard)
 
-    async def _tell_now(self, thread: SlackThread, user_id: str, text: str) -> None:
+    async def _tell_now(
+        self, thread: SlackThread, user_id: str, text: str, *, in_thread: bool
+    ) -> None:
         try:
-            await self._tell(thread, user_id, text)
+            await self._tell(thread, user_id, text, in_thread=in_thread)
         except SlackError as error:
             telemetry.count("intake.not_told")
             log.info("notice not delivered", extra={"error": error.code})

@@ -62,9 +62,6 @@ class LinkPolicy:
         )
 
 
-NOTHING_LIVE = LinkPolicy()
-
-
 @dataclass(frozen=True, slots=True)
 class Address:
     """Something in a text that Slack may turn into a link; `end` is an offset."""

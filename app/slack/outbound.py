@@ -5,8 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-import aiohttp
-from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
@@ -21,7 +20,8 @@ from app.errors import (
 )
 from app.slack.blocks import PART_EVENT, Payload
 from app.slack.gate import check, check_text
-from app.slack.refusals import refusal
+from app.slack.reads import NO_ANSWER
+from app.slack.refusals import translated
 from app.slack.text import escape_mrkdwn
 
 log = logging.getLogger(__name__)
@@ -127,9 +127,12 @@ class Outbound:
         )
 
     async def post_ephemeral(
-        self, thread: SlackThread, user_id: str, text: str
+        self, thread: SlackThread, user_id: str, text: str, *, in_thread: bool
     ) -> None:
-        """Say `text` to one person, in the thread, for their eyes alone."""
+        """Say `text` for one person's eyes alone, in the thread or in its channel.
+
+        Slack shows it in a thread only where somebody has replied there already.
+        """
         safe = escape_mrkdwn(text)
         check_text(safe)
         await self._call(
@@ -138,7 +141,7 @@ class Outbound:
             lambda: self._client.chat_postEphemeral(
                 channel=thread.channel_id,
                 user=user_id,
-                thread_ts=thread.thread_ts,
+                thread_ts=thread.thread_ts if in_thread else None,
                 text=safe,
                 parse="none",
                 link_names=False,
@@ -189,20 +192,13 @@ class Outbound:
             async with asyncio.timeout(_PATIENCE):
                 answer = await call()
         except SlackApiError as error:
-            refused = _refusal(method, error)
+            refused = translated(method, error)
             if isinstance(refused, RateLimited):
                 telemetry.count(f"slack.rate_limited.{method}")
             raise refused from error
         except TimeoutError as error:
             raise SlackUnavailable("timeout", method) from error
-        # slack_sdk trips over bodies that are no JSON object, in several ways.
-        except (
-            aiohttp.ClientError,
-            SlackClientError,
-            OSError,
-            ValueError,
-            AttributeError,
-        ) as error:
+        except NO_ANSWER as error:
             raise SlackUnavailable("no_answer", method) from error
         data = answer.data
         return data if isinstance(data, dict) else {}
@@ -219,13 +215,3 @@ def _content(payload: Payload) -> dict[str, Any]:
         "parse": "none",
         "link_names": False,
     }
-
-
-def _refusal(method: str, error: SlackApiError) -> SlackError:
-    response = error.response
-    # Where the body was no JSON, this is aiohttp's response instead of Slack's.
-    data = getattr(response, "data", None)
-    code = data.get("error") if isinstance(data, dict) else None
-    status: int = getattr(response, "status_code", 0) or getattr(response, "status", 0)
-    headers = getattr(response, "headers", None) or {}
-    return refusal(method, code if isinstance(code, str) else "", status, headers)

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from slack_sdk.errors import SlackApiError
+
 from app import telemetry
 from app.errors import (
     CredentialsRefused,
@@ -75,6 +77,17 @@ def refusal(
         return SlackUnavailable(code or f"http_{status}", method)
     telemetry.count("slack.unknown_error")
     return SlackError(code, method)
+
+
+def translated(method: str, error: SlackApiError) -> SlackError:
+    """The error for what Slack's client raised."""
+    response = error.response
+    # Where the body was no JSON, this is aiohttp's response instead of Slack's.
+    data = getattr(response, "data", None)
+    code = data.get("error") if isinstance(data, dict) else None
+    status: int = getattr(response, "status_code", 0) or getattr(response, "status", 0)
+    headers = getattr(response, "headers", None) or {}
+    return refusal(method, code if isinstance(code, str) else "", status, headers)
 
 
 def pause(retry_after: str | None) -> float:

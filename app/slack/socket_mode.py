@@ -15,6 +15,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from app import telemetry
 from app.errors import CredentialsRefused, RateLimited, SlackError, SlackUnavailable
 from app.slack.bolt import dispatch
+from app.slack.payloads import text_at
 from app.slack.proxy import proxy_for
 from app.slack.reads import ask
 
@@ -149,7 +150,7 @@ class SocketMode:
             return None
         except SlackError as error:
             raise CredentialsRefused(error.code, method) from error
-        return str(answer["url"])
+        return text_at(answer.data, "url")
 
     async def _receive(
         self, client: AsyncBaseSocketModeClient, request: SocketModeRequest

@@ -10,6 +10,11 @@ _INCOMPLETE = {
 }
 
 
+def with_more_people(line: str) -> str:
+    """The line where a second person has just joined a talk with one."""
+    return f"{line} · more people here: mention me to go on"
+
+
 def running_line(run: Run | None, step: str | None, waiting: int) -> str:
     """How the run stands; `step` is what is being done, `waiting` counts messages."""
     parts = [_status(run)]

@@ -128,13 +128,25 @@ _EARLIER_ITEMS = exists().where(
     thread_items.c.assistant_thread_id == conversations.c.assistant_thread_id,
     thread_items.c.turn_id < turns.c.id,
 )
+_ANY_MESSAGE = inbox.alias("any_message")
+_OF_THE_CONVERSATION = _ANY_MESSAGE.c.conversation_id == conversations.c.id
+_STARTED_HERE = exists().where(
+    _OF_THE_CONVERSATION, _ANY_MESSAGE.c.ts == conversations.c.thread_ts
+)
+_FROM_OUTSIDE = exists().where(
+    _OF_THE_CONVERSATION,
+    or_(
+        _ANY_MESSAGE.c.files != [],
+        _ANY_MESSAGE.c.author_team_id != conversations.c.team_id,
+    ),
+)
 _RANKED = (
     select(
         turns.c.id.label("turn_id"),
         turns.c.attempt,
-        turns.c.claimed_at,
         _ITS_ITEMS.label("is_prepared"),
         ~_EARLIER_ITEMS.label("is_first_turn"),
+        or_(~_STARTED_HERE, _FROM_OUTSIDE).label("has_read_untrusted"),
         inbox.c.seq,
         inbox.c.ts,
         inbox.c.author_id,
@@ -288,7 +300,7 @@ def _turn(place: _AnyRow, assistant_thread_id: int, rows: Sequence[_AnyRow]) -> 
         attempt=about.attempt,
         is_prepared=bool(about.is_prepared),
         is_first_turn=bool(about.is_first_turn),
-        claimed_at=about.claimed_at,
+        has_read_untrusted=bool(about.has_read_untrusted),
     )
 
 

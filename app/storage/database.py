@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ Transaction = AsyncConnection
 # Seconds that a statement may take, or wait for another's lock.
 _PATIENCE = 10.0
 _POOL_SIZE = 20
+# The values of a failing statement, which its error would quote, are people's words.
+_EVERY_ENGINE: dict[str, Any] = {"pool_timeout": _PATIENCE, "hide_parameters": True}
 _READERS = 4
 
 # SQLSTATE classes: connection, rollback by the server, resources, intervention, system.
@@ -83,7 +85,7 @@ class Database:
             engine = _postgres_engine(address)
             database = cls(engine, engine, places=_POOL_SIZE - _READERS)
         try:
-            await database._check_the_clock()
+            await database.check()
         except BaseException:
             await database.close()
             raise
@@ -118,12 +120,26 @@ class Database:
         async with _connected(self._reader) as connection, connection.begin():
             yield connection
 
+    async def scrub(self) -> None:
+        """Leave nothing of what was erased in SQLite's journal either.
+
+        At best: a page that somebody reads at this moment stays there a while longer.
+        """
+        if not self.is_sqlite:
+            return
+        async with self._places, _connected(self._writer) as connection:
+            pooled = await connection.get_raw_connection()
+            file: Any = pooled.driver_connection
+            with suppress(sqlite3.Error):
+                await file.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+
     async def close(self) -> None:
         """Let go of all connections."""
         await self._reader.dispose()
         await self._writer.dispose()
 
-    async def _check_the_clock(self) -> None:
+    async def check(self) -> None:
+        """Raise DatabaseUnavailable unless it answers, and its clock is one."""
         async with self.read() as transaction:
             now = (await transaction.execute(select(self.now))).scalar_one()
         earliest, latest = _A_SANE_TIME
@@ -159,11 +175,9 @@ def _sqlite_engines(address: URL) -> tuple[AsyncEngine, AsyncEngine]:
         raise DatabaseUnavailable(f"{path} can't be opened: {error}.") from error
     address = address.set(drivername="sqlite+aiosqlite")
     # One connection: writers queue in this process, not in SQLite's blind retries.
-    writer = create_async_engine(
-        address, pool_size=1, max_overflow=0, pool_timeout=_PATIENCE
-    )
+    writer = create_async_engine(address, pool_size=1, max_overflow=0, **_EVERY_ENGINE)
     reader = create_async_engine(
-        address, pool_size=_READERS, max_overflow=0, pool_timeout=_PATIENCE
+        address, pool_size=_READERS, max_overflow=0, **_EVERY_ENGINE
     )
     _prepare_sqlite(writer, "BEGIN IMMEDIATE", _SQLITE_PRAGMAS)
     _prepare_sqlite(reader, "BEGIN", (*_SQLITE_PRAGMAS, "PRAGMA query_only = ON"))
@@ -189,7 +203,16 @@ def _prepare_sqlite(engine: AsyncEngine, begin: str, pragmas: tuple[str, ...]) -
             raise DatabaseUnavailable("The database does not answer.") from error
 
     event.listen(engine.sync_engine, "connect", on_connect)
+
+    def on_error(context: ExceptionContext) -> None:
+        # A cancelled statement is finished in the driver's thread, and the rollback
+        # follows it there. Thrown away instead, as SQLAlchemy does, the connection
+        # would keep its lock on the file for as long as a cursor of it is around.
+        if not isinstance(context.original_exception, Exception):
+            context.is_disconnect = False
+
     event.listen(engine.sync_engine, "begin", on_begin)
+    event.listen(engine.sync_engine, "handle_error", on_error)
     event.listen(engine.sync_engine, "handle_error", _translate)
 
 
@@ -202,7 +225,7 @@ def _postgres_engine(address: URL) -> AsyncEngine:
         address.set(drivername="postgresql+asyncpg", query=query),
         pool_size=_POOL_SIZE,
         max_overflow=0,
-        pool_timeout=_PATIENCE,
+        **_EVERY_ENGINE,
         connect_args={
             "timeout": _PATIENCE,
             "command_timeout": _PATIENCE,
@@ -223,11 +246,15 @@ async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     try:
         yield connection
     finally:
-        await connection.close()
+        # Cut short, the pool would complain and throw the connection away.
+        await asyncio.shield(connection.close())
 
 
 def _translate(context: ExceptionContext) -> None:
     error = context.original_exception
+    # SQLAlchemy counts a cancelled statement among the disconnects.
+    if not isinstance(error, Exception):
+        return
     if context.is_disconnect or _is_outage(error):
         raise DatabaseUnavailable("The database does not answer.") from error
 

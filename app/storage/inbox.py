@@ -79,6 +79,8 @@ class Added:
     now. `running_conversation_id`: a turn is going on there, so others may wait for
     it. `stop`: the word stop, aimed at the turn of now. `refused`: the author is to
     be told, this once. `follow`: what the thread's answering was set to.
+    `needs_mentions`: its author is the second to write there, so that from now on only
+    mentions are answered. `wanted`: it is to be answered itself.
     """
 
     thread: SlackThread
@@ -88,6 +90,8 @@ class Added:
     stop: StopRequest | None = None
     refused: Refusal | None = None
     follow: Follow | None = None
+    needs_mentions: bool = False
+    wanted: bool = False
 
 
 class _KnownElsewhereError(Exception):
@@ -149,7 +153,8 @@ class Inbox:
                 await erase_text(transaction, place, message.ts)
                 await place.recount(transaction)
             await place.settle(transaction)
-            return replace(_unchanged(place, _thread(message)), stored=True)
+        await self._database.scrub()
+        return replace(_unchanged(place, _thread(message)), stored=True)
 
     async def request_stop(self, team_id: str, turn_id: int, stopped_by: str) -> bool:
         """Ask that a turn ends; false when it is not the one going on there."""
@@ -317,6 +322,8 @@ def _added(
         stop=stop,
         refused=verdict.refusal if isinstance(verdict, Refuse) else None,
         follow=verdict.follow if isinstance(verdict, FollowWord) else None,
+        needs_mentions=place.has_company and place.follow is Follow.AUTOMATIC,
+        wanted=isinstance(verdict, Answer | FollowWord),
     )
 
 

@@ -81,7 +81,10 @@ _SETTLE = (
 
 @dataclass(slots=True, kw_only=True)
 class Place:
-    """A conversation as one transaction sees and changes it; nobody else can."""
+    """A conversation as one transaction sees and changes it; nobody else can.
+
+    `has_company` once a second person has joined in this very transaction.
+    """
 
     conversation_id: int
     team_id: str
@@ -94,6 +97,7 @@ class Place:
     turn_id: int | None
     follow: Follow
     humans: tuple[str, ...]
+    has_company: bool = False
 
     @property
     def facts(self) -> ConversationFacts:
@@ -125,9 +129,10 @@ class Place:
         self.wanted_seq = max(self.wanted_seq, seq)
 
     def meet(self, user_id: str) -> None:
-        """Count somebody who wrote here."""
+        """Count somebody who wrote here, and note when there are several by now."""
         if user_id not in self.humans and len(self.humans) < _MOST_HUMANS:
             self.humans = (*self.humans, user_id)
+            self.has_company = len(self.humans) == _MOST_HUMANS
 
     def part_with(self, user_ids: Collection[str]) -> None:
         """Count these people no longer."""

@@ -167,7 +167,6 @@ turns = Table(
     Column("last_seq", BigInteger, nullable=False),
     Column("state", String, nullable=False),
     Column("attempt", Integer, nullable=False),
-    Column("remote_run_id", String),
     Column("run_status", String),
     Column("stop_by", String),
     Column("error", String),

@@ -12,7 +12,6 @@ from app.domain import (
     Lease,
     Outcome,
     Refusal,
-    Run,
     StopRequest,
     ThreadItem,
     Turn,
@@ -97,15 +96,6 @@ _ASKED_LATELY = (
 
 _STOPPED_BY = select(turns.c.stop_by).where(
     turns.c.team_id == bindparam("team_id"), turns.c.id == bindparam("turn_id")
-)
-
-_SAVE_RUN = (
-    update(turns)
-    .where(turns.c.team_id == bindparam("its_team"), turns.c.id == bindparam("its_id"))
-    .values(
-        run_status=bindparam("its_status"),
-        remote_run_id=func.coalesce(bindparam("its_run"), turns.c.remote_run_id),
-    )
 )
 
 _GIVE_BACK = (
@@ -231,19 +221,6 @@ class TurnStore:
         if stopped_by is None:
             return None
         return StopRequest(turn_id=lease.turn_id, stopped_by=stopped_by)
-
-    async def save_run(self, lease: Lease, run: Run) -> None:
-        """Note the run's status and its id on the other side. Raises LeaseLost."""
-        async with fenced(self._database, lease) as transaction:
-            await transaction.execute(
-                _SAVE_RUN,
-                {
-                    "its_team": lease.team_id,
-                    "its_id": lease.turn_id,
-                    "its_status": run.status.value,
-                    "its_run": run.run_id or None,
-                },
-            )
 
     async def finish(
         self,

@@ -158,6 +158,7 @@ def _told(error: ValidationError) -> str:
     lines = []
     for fault in faults[:_FAULTS_TOLD]:
         place = ".".join(str(part) for part in fault["loc"])
-        said = fault["msg"].removeprefix("Value error, ")
-        lines.append(f"{place}: {said}" if place else said)
+        ours = fault["msg"].removeprefix("Value error, ")
+        is_whole = not place or ours.startswith("there is no")
+        lines.append(ours if is_whole else f"{place}: {ours}")
     return " ".join("; ".join(lines).split())

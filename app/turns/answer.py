@@ -71,7 +71,8 @@ class Answerer:
     ) -> bool:
         """Answer `turn` and free its conversation; true when more is wanted there.
 
-        Raises LeaseLost, having written nothing more, when somebody else goes on.
+        Raises LeaseLost, having written nothing more, when somebody else goes on, and
+        DatabaseUnavailable when the turn must go on later from its last commit.
         """
         started = time.monotonic()
         reply = await self.open_reply(turn)
@@ -93,7 +94,7 @@ class Answerer:
     ) -> TurnRun | None:
         try:
             return await self._run(turn, stop, reply)
-        except LeaseLost:
+        except (LeaseLost, DatabaseUnavailable):
             raise
         except AssistantError as error:
             return _failed(error.code, error.message)
@@ -106,6 +107,8 @@ class Answerer:
 
     async def _run(self, turn: Turn, stop: TurnStop, reply: Reply) -> TurnRun | None:
         if turn.attempt >= MAX_ATTEMPTS:
+            if turn.is_prepared and turn.attempt == MAX_ATTEMPTS:
+                await self.runner.replay(turn, reply)
             return _failed("crashed", "I tried three times and did not get through.")
         if earlier := await self.store.stop_requested(turn.lease):
             stop.request(earlier)

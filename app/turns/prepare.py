@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from app.domain import (
     ChannelKind,
@@ -68,7 +69,21 @@ class Nothing:
 Prepared = Ask | Say | Nothing
 
 Gather = Callable[[Turn], Awaitable[Gathered]]
-TellRefusal = Callable[[SlackThread, str, Refusal], Awaitable[None]]
+
+
+class TellRefusal(Protocol):
+    """Tells one person alone why there is no answer."""
+
+    async def __call__(
+        self,
+        thread: SlackThread,
+        user_id: str,
+        refusal: Refusal,
+        /,
+        *,
+        in_thread: bool,
+    ) -> None:
+        """Not `in_thread`: where nobody has replied yet, Slack would not show it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,13 +137,15 @@ class Preparation:
         return Refusal.TOO_MANY_TURNS if asked > self.turns_per_hour else None
 
     async def _tell(self, turn: Turn, refused: Mapping[str, Refusal]) -> None:
-        told = {
-            message.author_id: refused[message.ts]
-            for message in turn.wanted
-            if message.ts in refused
-        }
-        for author_id, refusal in told.items():
-            await self.tell_refusal(turn.thread, author_id, refusal)
+        # One word to each person, whatever they asked, about what they asked last.
+        told = {each.author_id: each for each in turn.wanted if each.ts in refused}
+        for message in told.values():
+            await self.tell_refusal(
+                turn.thread,
+                message.author_id,
+                refused[message.ts],
+                in_thread=message.ts != turn.thread.thread_ts,
+            )
 
     async def _choose(
         self, turn: Turn, refused: Mapping[str, Refusal], notice: DataMessage | None

@@ -125,3 +125,6 @@ async def _until_stopped(work: Coroutine[Any, Any, None], stop: asyncio.Event) -
         stopping.cancel()
         working.cancel()
         await asyncio.wait((working, stopping))
+        if not working.cancelled():
+            # A stream that broke just as it was stopped: nobody waits for its error.
+            working.exception()

@@ -19,6 +19,10 @@ from app.turns.reply import Reply
 
 log = logging.getLogger(__name__)
 
+ShowQueued = Callable[
+    [SlackThread, Callable[[], Awaitable[bool]]], Coroutine[Any, Any, None]
+]
+
 # A process that can't be sure of its lease falls silent before others think it dead.
 _MARGIN = 0.5
 _QUEUED_AFTER = 1.0
@@ -57,7 +61,7 @@ class Worker:
         leases: Leases,
         wakeup: Wakeup,
         limits: WorkerLimits | None = None,
-        show_queued: Callable[[SlackThread], Awaitable[None]],
+        show_queued: ShowQueued,
     ) -> None:
         self._worker_id = worker_id
         self._store = store
@@ -86,7 +90,10 @@ class Worker:
             await asyncio.wait(tasks)
         for each in handed_over:
             await self._release(each.turn.lease)
-        await self._leases.retire(self._worker_id)
+        try:
+            await self._leases.retire(self._worker_id)
+        except DatabaseUnavailable:
+            log.warning("lease left to expire, the database does not answer")
 
     def holds(self, lease: Lease) -> bool:
         """Whether this process may still write for the turn, by its own clock."""
@@ -102,11 +109,13 @@ class Worker:
         """Whether the lease of this process holds."""
         return time.monotonic() < self._held_until
 
-    def request_stop(self, stop: StopRequest) -> None:
-        """End the turn if it runs here; it then ends normally, as cancelled."""
+    def request_stop(self, stop: StopRequest) -> bool:
+        """End the turn, normally, as cancelled; false when it does not run here."""
         for running in self._running.values():
             if running.turn.turn_id == stop.turn_id:
                 running.stop.request(stop)
+                return True
+        return False
 
     def message_added(self, conversation_id: int, thread: SlackThread) -> None:
         """Claim soon; where no place is free let the people see that they wait."""
@@ -132,8 +141,12 @@ class Worker:
         teams = Counter(each.turn.lease.team_id for each in self._running.values())
         most = self._limits.turns_per_team
         full = [team_id for team_id, count in teams.items() if count >= most]
+        # All that is claimed may be of the team that has the least room.
+        room = most - max(
+            (count for count in teams.values() if count < most), default=0
+        )
         try:
-            return await self._store.claim(self._worker_id, min(free, most), full)
+            return await self._store.claim(self._worker_id, min(free, room), full)
         except DatabaseUnavailable:
             log.warning("nothing claimed, the database does not answer")
             return []
@@ -153,8 +166,13 @@ class Worker:
             await answerer.answer(running.turn, running.stop, opened)
         except LeaseLost:
             log.info("turn taken over elsewhere", extra={"turn_id": lease.turn_id})
+        except DatabaseUnavailable:
+            log.warning("turn broken off", extra={"turn_id": lease.turn_id})
+            await self._give_back(lease)
         finally:
-            del self._running[lease.conversation_id]
+            # The thread may be ours anew already, with its next turn.
+            if self._running.get(lease.conversation_id) is running:
+                del self._running[lease.conversation_id]
             self._wakeup.wake()
 
     async def _keep_the_lease(self) -> None:
@@ -185,11 +203,26 @@ class Worker:
             if running.task:
                 running.task.cancel()
 
+    async def _give_back(self, lease: Lease) -> None:
+        """Let the turn go on from its last commit, as soon as the database is back."""
+        while self.holds(lease):
+            try:
+                await self._store.release(lease)
+            except DatabaseUnavailable:
+                await asyncio.sleep(_AFTER_A_FAILURE)
+            except LeaseLost:
+                return
+            else:
+                return
+
     async def _release(self, lease: Lease) -> None:
         try:
             await self._store.release(lease)
         except LeaseLost:
             log.debug("turn had ended already", extra={"turn_id": lease.turn_id})
+        except DatabaseUnavailable:
+            # Whoever misses our heartbeat takes it up.
+            log.warning("turn not handed over", extra={"turn_id": lease.turn_id})
 
     def _is_full(self, team_id: str) -> bool:
         of_team = sum(
@@ -208,8 +241,11 @@ class Worker:
 
     async def _say_queued(self, conversation_id: int, thread: SlackThread) -> None:
         await asyncio.sleep(_QUEUED_AFTER)
-        if await self._store.is_ready(thread.team_id, conversation_id):
-            await self._show_queued(thread)
+
+        async def is_queued() -> bool:
+            return await self._store.is_ready(thread.team_id, conversation_id)
+
+        await self._show_queued(thread, is_queued)
 
     def _watch(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(_monitored(work))

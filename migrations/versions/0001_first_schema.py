@@ -149,7 +149,6 @@ def _make_turns() -> None:
         sa.Column("last_seq", sa.BigInteger(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
-        sa.Column("remote_run_id", sa.String()),
         sa.Column("run_status", sa.String()),
         sa.Column("stop_by", sa.String()),
         sa.Column("error", sa.String()),

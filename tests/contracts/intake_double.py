@@ -74,16 +74,30 @@ class InboxDouble(Inbox):
 
 @dataclass
 class Told:
-    """What an intake passed on to the rest of the program."""
+    """What an intake passed on to the rest of the program.
 
+    `here` holds the turns that run in this process.
+    """
+
+    here: set[int] = field(default_factory=set)
     woken: list[tuple[int, SlackThread]] = field(default_factory=list)
     counted: list[int] = field(default_factory=list)
     stopped: list[StopRequest] = field(default_factory=list)
+    joined: list[SlackThread] = field(default_factory=list)
     notices: list[tuple[SlackThread, str, str]] = field(default_factory=list)
+    in_threads: list[bool] = field(default_factory=list)
     failure: SlackError | None = None
     is_open: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def tell(self, thread: SlackThread, user_id: str, text: str) -> None:
+    def stop(self, stop: StopRequest) -> bool:
+        if stop.turn_id in self.here:
+            self.stopped.append(stop)
+        return stop.turn_id in self.here
+
+    async def tell(
+        self, thread: SlackThread, user_id: str, text: str, *, in_thread: bool
+    ) -> None:
+        self.in_threads.append(in_thread)
         await self.is_open.wait()
         if self.failure:
             raise self.failure
@@ -104,7 +118,8 @@ def intake_around(
             (conversation_id, thread)
         ),
         waiting_changed=lambda conversation_id, _: told.counted.append(conversation_id),
-        request_local_stop=told.stopped.append,
+        request_local_stop=told.stop,
+        more_people=lambda thread, _: told.joined.append(thread),
         tell=told.tell,
     )
     return intake, told

@@ -74,6 +74,7 @@ async def test_a_message_behind_a_running_answer_is_counted_there(
 
 async def test_the_word_stop_ends_the_turn_that_runs_here(parts: Parts) -> None:
     stop = StopRequest(turn_id=7, stopped_by=ANA)
+    parts.told.here = {7}
     parts.inbox.outcome = outcome(stop=stop)
     await parts.intake.message(mention())
 
@@ -104,7 +105,7 @@ async def test_who_is_not_answered_is_told_why_in_a_line(
 async def test_bots_are_told_nothing(parts: Parts) -> None:
     parts.inbox.outcome = outcome(refused=Refusal.BOT)
     await parts.intake.message(mention())
-    await parts.intake.tell_refusal(THREAD, "B0OTHER001", Refusal.BOT)
+    await parts.intake.tell_refusal(THREAD, "B0OTHER001", Refusal.BOT, in_thread=True)
     await parts.intake.close()
 
     assert parts.told.notices == []
@@ -126,7 +127,7 @@ async def test_the_acknowledgement_does_not_wait_for_what_is_told(
 async def test_what_cannot_be_told_breaks_nothing(parts: Parts) -> None:
     before = telemetry.counters["intake.not_told"]
     parts.told.failure = PlaceClosed("not_in_channel", "chat.postEphemeral")
-    await parts.intake.tell_refusal(THREAD, ANA, Refusal.GUEST)
+    await parts.intake.tell_refusal(THREAD, ANA, Refusal.GUEST, in_thread=True)
     await parts.intake.close()
 
     assert telemetry.counters["intake.not_told"] == before + 1
@@ -135,7 +136,7 @@ async def test_what_cannot_be_told_breaks_nothing(parts: Parts) -> None:
 async def test_a_flood_of_refusals_is_bounded(parts: Parts) -> None:
     parts.told.is_open.clear()
     for _ in range(500):
-        await parts.intake.tell_refusal(THREAD, ANA, Refusal.GUEST)
+        await parts.intake.tell_refusal(THREAD, ANA, Refusal.GUEST, in_thread=True)
     parts.told.is_open.set()
     await parts.intake.close()
 
@@ -155,11 +156,39 @@ async def test_a_message_that_is_not_stored_raises_and_tells_nobody(
     assert parts.told == Told(is_open=parts.told.is_open)
 
 
-async def test_the_button_of_a_running_answer_stops_it(parts: Parts) -> None:
-    parts.inbox.running = {42}
-    await parts.intake.stop_clicked(42, ANA, BOT.team_id, THREAD)
+async def test_the_button_of_a_running_answer_stops_it_before_the_database_knows(
+    parts: Parts,
+) -> None:
+    parts.told.here = parts.inbox.running = {42}
+    parts.inbox.is_open.clear()
+    click = asyncio.create_task(parts.intake.stop_clicked(42, ANA, BOT.team_id, THREAD))
+    await asyncio.sleep(0)
 
     assert parts.told.stopped == [StopRequest(turn_id=42, stopped_by=ANA)]
+    parts.inbox.is_open.set()
+    await click
+    assert parts.inbox.stops == [(42, ANA)]
+
+
+async def test_an_answer_that_the_button_has_ended_meanwhile_is_not_called_finished(
+    parts: Parts,
+) -> None:
+    parts.told.here = {42}
+    await parts.intake.stop_clicked(42, ANA, BOT.team_id, THREAD)
+    await parts.intake.close()
+
+    assert parts.told.notices == []
+
+
+async def test_the_button_of_an_answer_that_runs_elsewhere_asks_for_its_end(
+    parts: Parts,
+) -> None:
+    parts.inbox.running = {42}
+    await parts.intake.stop_clicked(42, ANA, BOT.team_id, THREAD)
+    await parts.intake.close()
+
+    assert parts.inbox.stops == [(42, ANA)]
+    assert parts.told.notices == []
 
 
 async def test_the_button_of_a_finished_answer_stops_nothing_and_says_so(
@@ -188,9 +217,9 @@ async def test_people_of_another_organisation_cannot_stop_an_answer(
 
 async def test_people_of_another_organisation_can_where_they_are_allowed() -> None:
     inbox = InboxDouble()
-    inbox.running = {42}
     policy = AnswerPolicy(allow_external=True)
     intake, told = intake_around(inbox, AsyncWebClient(token="xoxb-test"), policy)
+    told.here = inbox.running = {42}
 
     await intake.stop_clicked(42, "U0CARLA001", "T0AWAY0001", THREAD)
 
@@ -200,9 +229,19 @@ async def test_people_of_another_organisation_can_where_they_are_allowed() -> No
 
 async def test_closing_gives_up_what_cannot_be_told_in_time(parts: Parts) -> None:
     parts.told.is_open.clear()
-    await parts.intake.tell_refusal(THREAD, ANA, Refusal.GUEST)
+    await parts.intake.tell_refusal(THREAD, ANA, Refusal.GUEST, in_thread=True)
     before = asyncio.all_tasks()
 
     await parts.intake.close(patience=0.01)
 
     assert len(asyncio.all_tasks()) == len(before) - 1
+
+
+async def test_a_refusal_stands_in_the_channel_where_nobody_has_replied_yet(
+    parts: Parts,
+) -> None:
+    await parts.intake.tell_refusal(THREAD, ANA, Refusal.GUEST, in_thread=False)
+    await parts.intake.tell_refusal(THREAD, ANA, Refusal.GUEST, in_thread=True)
+    await parts.intake.close()
+
+    assert parts.told.in_threads == [False, True]

@@ -164,7 +164,7 @@ async def test_what_nobody_has_a_use_for_is_acknowledged_and_counted(
 
 
 async def test_a_stop_click_reaches_its_turn(slack: Slack) -> None:
-    slack.inbox.running = {42}
+    slack.inbox.running = slack.told.here = {42}
 
     assert await slack.deliver(recorded("block_actions_stop")) == 200
     assert slack.inbox.stops == [(42, ANA)]

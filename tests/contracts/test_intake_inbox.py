@@ -139,6 +139,7 @@ async def test_a_stranger_is_told_once_for_both_events_of_a_mention(
 async def test_stop_ends_the_turn_of_its_button_and_no_other(parts: Parts) -> None:
     await parts.deliver(recorded("app_mention"))
     (turn,) = await parts.turns()
+    parts.told.here = {turn.turn_id}
     click = recorded("block_actions_stop")
     click["actions"][0]["value"] = str(turn.turn_id + 1)
     await parts.deliver(click)

@@ -124,6 +124,17 @@ async def test_a_failure_is_neither_taken_for_knowledge_nor_kept_for_long(
     assert (await known.people.resolve(TEAM, ANA)).name == f"name of {ANA}"
 
 
+@pytest.mark.parametrize("body", [b'"x"', b"\xff\xfe", b"[]", b"null"])
+async def test_an_answer_that_is_no_object_tells_nothing(
+    body: bytes, known: Known
+) -> None:
+    known.slack.answers["users.info"] = lambda _: web.Response(
+        body=body, content_type="application/json"
+    )
+
+    assert (await known.people.resolve(TEAM, ANA)).name == ANA
+
+
 async def test_somebody_unknown_to_our_workspace_is_a_stranger(known: Known) -> None:
     known.slack.answers["users.info"] = lambda _: {
         "ok": False,

@@ -1,13 +1,14 @@
 """How ready conversations become turns, and turns change hands."""
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 
 import pytest
 from sqlalchemy import text
 
-from app.domain import Ending, Run, RunStatus, StopRequest, TurnState
+from app.domain import Ending, RunStatus, SharedFile, StopRequest, TurnState
 from app.errors import LeaseLost
 from app.storage.database import Database
 from app.storage.reply_parts import ReplyParts
@@ -188,7 +189,6 @@ async def test_a_former_owner_can_write_nothing(database: Database) -> None:
     stale = await queue.claim_one()
     await queue.store.release(stale.lease)
     parts = ReplyParts(database)
-    run = Run(run_id="r1", status=RunStatus.IN_PROGRESS)
 
     for is_claimed_again in (False, True):
         if is_claimed_again:
@@ -196,7 +196,6 @@ async def test_a_former_owner_can_write_nothing(database: Database) -> None:
         for attempt in (
             partial(queue.store.finish, stale.lease, CANCELLED, TurnState.CANCELLED),
             partial(queue.store.release, stale.lease),
-            partial(queue.store.save_run, stale.lease, run),
             partial(queue.store.prepare, stale.lease, items_of(stale), {}),
             partial(parts.posted, stale.lease, 0, "1.0"),
         ):
@@ -339,3 +338,34 @@ async def test_what_a_person_asked_in_the_last_hour_is_counted(
     assert await queue.store.wanted_in_last_hour(TEAM, ANA) == 2
     assert await queue.store.wanted_in_last_hour(TEAM, BEN) == 0
     assert await queue.store.wanted_in_last_hour("T2", ANA) == 0
+
+
+async def test_a_turn_knows_whether_its_thread_holds_what_no_member_wrote(
+    database: Database,
+) -> None:
+    queue = Queue(database)
+    photo = SharedFile(file_id="F1", name="plan.pdf", mimetype="application/pdf")
+    await queue.add(said(mention=True))
+    await queue.add(said(when=20, thread=10, mention=True))
+    await queue.add(said(when=30, mention=True, files=(photo,)))
+    await queue.add(said(when=40, mention=True))
+    stranger = replace(said(when=41, thread=40, by=BEN), author_team_id="T2")
+    await queue.add(stranger)
+
+    turns = await queue.claim(limit=10)
+
+    assert [turn.has_read_untrusted for turn in turns] == [False, True, True, True]
+
+
+async def test_what_was_untrusted_in_a_thread_once_stays_so(
+    database: Database,
+) -> None:
+    queue = Queue(database)
+    await queue.add(said(when=20, thread=10, mention=True))
+    (first,) = await queue.claim()
+    await queue.finish(first)
+    await queue.add(said(when=30, thread=10, mention=True))
+
+    (second,) = await queue.claim()
+
+    assert second.has_read_untrusted

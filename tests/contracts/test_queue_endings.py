@@ -231,17 +231,6 @@ async def test_a_call_has_one_result_and_a_second_one_undoes_its_effect(
     assert len(await data.of_turn(turn.lease)) == 1
 
 
-async def test_a_run_is_noted_with_its_status(database: Database) -> None:
-    queue = Queue(database)
-    turn = await _prepared(queue)
-
-    await queue.store.save_run(turn.lease, Run(run_id="r1", status=RunStatus.QUEUED))
-    await queue.store.save_run(turn.lease, Run(run_id="", status=RunStatus.IN_PROGRESS))
-
-    noted = "SELECT run_status, remote_run_id FROM turns"
-    assert await queue.rows(noted) == [("in_progress", "r1")]
-
-
 async def test_the_history_goes_on_over_turns_and_keeps_its_order(
     database: Database,
 ) -> None:

@@ -160,7 +160,7 @@ async def test_a_post_that_lands_outside_its_thread_is_removed_at_once(
 
 
 async def test_what_is_said_to_one_person_carries_nothing_live(line: Line) -> None:
-    await line.outbound.post_ephemeral(THREAD, "U1", "No, <!channel>.")
+    await line.outbound.post_ephemeral(THREAD, "U1", "No, <!channel>.", in_thread=True)
     ((method, asked),) = line.wire.asked
     assert method == "chat.postEphemeral"
     assert (asked["user"], asked["text"]) == ("U1", "No, &lt;!channel&gt;.")

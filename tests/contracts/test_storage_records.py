@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from app.domain import PartKind, ReplyPart, RoomChange, Turn
 from app.errors import DatabaseUnavailable, LeaseLost
@@ -133,6 +134,18 @@ async def test_the_parts_of_a_reply_are_remembered_in_order(
 
     await parts.forget(turn.lease, 1)
     assert [part.part_no for part in await parts.parts(turn.lease)] == [0]
+
+
+async def test_the_error_of_a_statement_does_not_quote_what_people_wrote(
+    database: Database,
+) -> None:
+    statement = text("INSERT INTO nowhere VALUES (:words)")
+
+    async with database.write() as transaction:
+        with pytest.raises(DBAPIError) as error:
+            await transaction.execute(statement, {"words": "my secret"})
+
+    assert "my secret" not in str(error.value)
 
 
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)

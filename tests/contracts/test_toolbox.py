@@ -143,7 +143,7 @@ async def test_a_read_after_a_write_sees_what_was_written(home: Home):
         (
             setting("garage", "20"),
             (
-                "Error: room: there is no 'garage'; the rooms are bedroom, home office,"
+                "Error: there is no 'garage'; the rooms are bedroom, home office,"
                 " living room, kitchen, bathroom"
             ),
         ),

@@ -122,9 +122,11 @@ class Stage:
             return {ANA: "Ana", BEN: "Ben"}[user_id]
 
         async def tell_refusal(
-            _: SlackThread, author_id: str, refusal: Refusal
+            thread: SlackThread, user_id: str, refusal: Refusal, *, in_thread: bool
         ) -> None:
-            self.told.append((author_id, refusal))
+            assert thread.team_id == TEAM
+            assert not in_thread
+            self.told.append((user_id, refusal))
 
         answerer = Answerer(
             open_reply=open_reply,
@@ -423,6 +425,21 @@ async def test_a_turn_that_crashed_its_process_three_times_is_given_up(stage: St
     await stage.answer(turn, assistant)
 
     assert assistant.asked == []
+    assert status_of(stage) is RunStatus.FAILED
+
+
+async def test_a_turn_that_is_given_up_keeps_what_it_has_said(stage: Stage):
+    turn = await stage.turn()
+    await stage.store.prepare(turn.lease, (await stage.gather(turn)).items, {})
+    run = update(RunStatus.REQUIRES_ACTION, setting("kitchen", 23)).run
+    await stage.ledger.commit_pass(turn.lease, 1, run)
+    await stage.store.release(turn.lease)
+    assistant = ScriptedAssistant()
+    assistant.said_before = ["Setting the kitchen."]
+
+    await stage.answer(replace(await stage.claimed(), attempt=3), assistant)
+
+    assert stage.reply.messages == ["Setting the kitchen."]
     assert status_of(stage) is RunStatus.FAILED
 
 

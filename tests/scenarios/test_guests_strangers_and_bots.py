@@ -3,7 +3,12 @@
 import pytest
 
 from tests.scenarios.conftest import NewWorld
-from tests.scenarios.world import World, in_every_setting
+from tests.scenarios.world import (
+    World,
+    in_every_setting,
+    in_one_setting,
+    in_the_other_setting,
+)
 
 HELLO = "@threadline say exactly: hello"
 FOR_GUESTS = (
@@ -86,6 +91,7 @@ async def test_a_thread_where_nobody_was_answered_is_not_listened_to(
     assert await world.answered(root, times=2) == "alone with it"
 
 
+@in_one_setting
 async def test_guests_are_answered_where_they_are_allowed(new_world: NewWorld) -> None:
     world = await new_world({"ALLOW_GUESTS": "true"})
     world.sandbox.change_person("ben", is_restricted=True)
@@ -94,6 +100,7 @@ async def test_guests_are_answered_where_they_are_allowed(new_world: NewWorld) -
     assert await world.answered(root) == "hello"
 
 
+@in_the_other_setting
 async def test_outsiders_are_answered_where_they_are_allowed(
     new_world: NewWorld,
 ) -> None:
@@ -125,6 +132,7 @@ async def test_what_another_bot_says_does_not_end_a_talk_with_one_person(
     assert await world.answered(root, times=2) == "still here"
 
 
+@in_one_setting
 @pytest.mark.parametrize("bot_id", ["B0BUILD001", "U0BUILD001"])
 async def test_an_allowed_bot_is_answered_when_it_mentions_us(
     bot_id: str, new_world: NewWorld
@@ -168,6 +176,7 @@ async def test_who_asks_too_often_within_the_hour_is_told_to_wait(
     assert world.said(refused) == []
 
 
+@in_the_other_setting
 async def test_without_a_limit_nobody_is_told_to_wait(new_world: NewWorld) -> None:
     world = await new_world({"TURNS_PER_PERSON_PER_HOUR": "0"})
     root = await world.ask(HELLO)

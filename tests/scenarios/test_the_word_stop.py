@@ -2,12 +2,12 @@
 
 from tests.scenarios.world import World, in_every_setting, line_of, text_of
 
-STORY = "@threadline tell me a very long story"
+STORY = "@threadline tell me a long story"
 
 
 async def telling(world: World, channel: str = "#general", user: str = "ana") -> str:
     """Let a story be under way, slowly; return its thread."""
-    world.sandbox.model.rate = 20
+    world.sandbox.model.rate = 150
     root = await world.ask(STORY, channel=channel, user=user)
     await world.until(
         lambda: any(len(text_of(each)) > 30 for each in world.said(root, channel))
@@ -54,7 +54,7 @@ async def test_with_two_people_stop_without_a_mention_ends_nothing(
     await world.remark("nice", user="ben", thread_ts=root)
     await world.remark("stop", user="ben", thread_ts=root)
     await world.remark("stop", thread_ts=root)
-    world.sandbox.model.rate = 2_000
+    world.sandbox.model.rate = 0
 
     assert (await world.answered(root)).endswith("The end.")
 
@@ -81,7 +81,7 @@ async def test_stop_is_ordinary_text_where_nothing_runs(world: World) -> None:
 async def test_a_sentence_with_stop_in_it_is_ordinary_text(world: World) -> None:
     root = await telling(world)
     await world.ask("stop the heating, say exactly: no", thread_ts=root)
-    world.sandbox.model.rate = 2_000
+    world.sandbox.model.rate = 0
 
     assert (await world.answered(root)).endswith("The end.")
     await world.answered(root, times=2)
@@ -96,7 +96,7 @@ async def test_stop_also_drops_what_its_author_has_waiting_and_nobody_elses(
     await world.remark("@threadline say exactly: Ben's", user="ben", thread_ts=root)
     await world.ask("@threadline stop", thread_ts=root)
     await world.answered(root)
-    world.sandbox.model.rate = 2_000
+    world.sandbox.model.rate = 0
 
     assert await world.answered(root, times=2) == "Ben's"
     assert world.heard[-1] == "Ben: say exactly: Ben's"

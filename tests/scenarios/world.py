@@ -25,6 +25,13 @@ CROSSED = {
 ALL = MODES | CROSSED
 
 in_every_setting = pytest.mark.parametrize("setting", list(ALL), indirect=True)
+# For what depends on neither, and has other kinds beside it that are tried in both.
+in_one_setting = pytest.mark.parametrize(
+    "setting", ["socket mode, sqlite"], indirect=True
+)
+in_the_other_setting = pytest.mark.parametrize(
+    "setting", ["http, postgres"], indirect=True
+)
 over_http_alone = pytest.mark.parametrize(
     "setting", ["http, postgres", "http, sqlite"], indirect=True
 )

@@ -139,7 +139,7 @@ export class Inspector {
         style: { height: `${Math.max(6, (gap / most) * 100)}%` },
       });
     });
-    const figures = `${gaps.length} edits · closest ${sorted[0].toFixed(2)} s · median ${sorted[sorted.length >> 1].toFixed(2)} s · longest ${sorted.at(-1).toFixed(2)} s`;
+    const figures = `${gaps.length} ${gaps.length === 1 ? "edit" : "edits"} · closest ${sorted[0].toFixed(2)} s · median ${sorted[sorted.length >> 1].toFixed(2)} s · longest ${sorted.at(-1).toFixed(2)} s`;
     return h(
       "section",
       { class: "gaps", "data-key": key },

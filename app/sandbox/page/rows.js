@@ -38,7 +38,7 @@ function hash(text) {
 }
 
 export function clock(ts) {
-  return new Date(Number(ts) * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  return new Date(Number(ts) * 1000).toLocaleTimeString([], { hour: "numeric", minute: "2-digit" });
 }
 
 export function row(message, { pane, state, isCompact, isEditing, isCurrent }) {

@@ -124,7 +124,10 @@ def _post_ephemeral(call: ApiCall) -> Json:
         blocks=content.blocks or (),
         attachments=content.attachments or (),
     )
-    call.core.told_in_private(ephemeral)
+    # Slack takes one for a thread without replies as well, and then shows it nowhere.
+    thread_ts = ephemeral.thread_ts
+    if thread_ts is None or call.workspace.replies(channel.channel_id, thread_ts):
+        call.core.told_in_private(ephemeral)
     return {"message_ts": ephemeral.ts}
 
 

@@ -120,6 +120,23 @@ class EditedReply:
         self._standing.waiting = count
         self._line_changed(before)
 
+    def show_more_people(self) -> bool:
+        """Say in the line that from now on a mention is needed; false if it can't."""
+        part = self._story.with_line
+        if self._error or (self._is_closed and (part is None or part.shown is None)):
+            return False
+        before, self._standing.has_more_people = self._standing.line, True
+        if self._is_closed and part:
+            amended = Message(
+                self._turn.lease.team_id,
+                self._turn.thread.channel_id,
+                lambda: self._posting.amend(part),
+                Method.UPDATE,
+            )
+            self._desk.scheduler.mark_dirty(amended, Priority.STATUS)
+        self._line_changed(before)
+        return True
+
     def attach(self, data: StoredDataMessage) -> None:
         """Show a data message after the text so far, once."""
         if self._is_closed or data.seq in self._seen_data:

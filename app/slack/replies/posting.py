@@ -65,6 +65,17 @@ class Posting:
         await self._save(part)
         return is_new
 
+    async def amend(self, part: Part) -> bool:
+        """Show what is new in `part` after its turn has ended."""
+        payload = await self._payload(part)
+        if part.ts is None or payload == part.shown:
+            return False
+        await self._desk.outbound.update(
+            self._turn.thread, part.ts, payload, may_send=lambda: True
+        )
+        part.shown = payload
+        return True
+
     async def _post(self, part: Part, payload: Payload) -> None:
         part.is_above = True
         is_text = isinstance(part, TextPart)
@@ -139,7 +150,9 @@ class Posting:
             source = heal(source)
         body = neutralise(source, self._links).strip("\n")
         part.size = len(body)
-        has_line = part is story.with_line or part.ts is None
+        # At the end the line says how all of it ended, so it waits for the last part.
+        last = story.texts[-1] if has_ended else story.with_line
+        has_line = part is last or (part.ts is None and not has_ended)
         return text_payload(
             TextLook(
                 body=body if body.strip() else "",

@@ -3,17 +3,25 @@
 import asyncio
 import logging
 import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from app.domain import SlackThread, Turn, TurnMessage
-from app.errors import SlackError
 from app.slack.links import LinkPolicy, links_in
 from app.slack.outbound import Outbound
 from app.slack.replies.desk import Desk, FirstPaint
 from app.slack.replies.edited import EditedReply
+from app.slack.replies.message import Message, Method, Priority
 from app.slack.replies.scheduler import EditScheduler
+from app.slack.text import plain_text
 from app.storage.data_messages import DataMessages
 from app.storage.reply_parts import ReplyParts
+
+T = TypeVar("T")
+
+# Threads whose last answer is kept at hand, in case that its line must be changed.
+_MANY_THREADS = 500
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +51,8 @@ class Replies:
     ) -> None:
         self._scheduler = EditScheduler(now=now, sleep_until=sleep_until)
         self._allowed_link_hosts = allowed_link_hosts
+        self._latest: OrderedDict[SlackThread, EditedReply] = OrderedDict()
+        self._to_be_said: OrderedDict[SlackThread, bool] = OrderedDict()
         self._desk = Desk(
             outbound=outbound,
             parts=parts,
@@ -61,21 +71,50 @@ class Replies:
         """
         links = link_policy(turn, self._allowed_link_hosts)
         reply = EditedReply(self._desk, turn, links, holds_lease)
+        _keep(self._latest, turn.thread, reply)
+        if self._to_be_said.pop(turn.thread, False):
+            reply.show_more_people()
         await reply.open()
         return reply
 
-    async def show_queued(self, thread: SlackThread) -> None:
-        """Show that a message waits for a place; best effort."""
-        try:
-            await self._desk.outbound.set_status(
-                thread, "is queued, starts when a place is free"
-            )
-        except SlackError as error:
-            log.info("queued not shown", extra={"code": error.code})
+    def more_people(self, thread: SlackThread, is_answered: bool) -> None:
+        """Say once in `thread` that from now on a mention is needed.
+
+        The next answer says it when `is_answered` and thus soon to come, else the one
+        of now or the last; also the next one where this process has given none.
+        """
+        reply = None if is_answered else self._latest.get(thread)
+        if reply is None or not reply.show_more_people():
+            _keep(self._to_be_said, thread, True)
+
+    async def show_queued(
+        self, thread: SlackThread, is_queued: Callable[[], Awaitable[bool]]
+    ) -> None:
+        """Show that a message waits for a place, if it still does; best effort."""
+
+        async def send() -> bool:
+            if not await is_queued():
+                return False
+            words = "is queued, starts when a place is free"
+            await self._desk.outbound.set_status(thread, words)
+            return True
+
+        message = Message(thread.team_id, thread.channel_id, send, Method.STATUS)
+        self._scheduler.mark_dirty(message, Priority.STATUS)
+        await message.settled()
+        if message.error:
+            log.info("queued not shown", extra={"error": type(message.error).__name__})
 
     async def close(self) -> None:
         """Send nothing more; calls under way are waited for."""
         await self._scheduler.close()
+
+
+def _keep(kept: OrderedDict[SlackThread, T], thread: SlackThread, value: T) -> None:
+    kept[thread] = value
+    kept.move_to_end(thread)
+    while len(kept) > _MANY_THREADS:
+        kept.popitem(last=False)
 
 
 def link_policy(turn: Turn, allowed_hosts: frozenset[str]) -> LinkPolicy:
@@ -85,18 +124,13 @@ def link_policy(turn: Turn, allowed_hosts: frozenset[str]) -> LinkPolicy:
     what was said before the bot came are not.
     """
     members = [each for each in turn.messages if not _is_outsider(each, turn)]
-    trusted = frozenset[str]().union(*(links_in(each.text) for each in members))
-    began_before = turn.is_first_turn and turn.thread.thread_ts not in {
-        each.ts for each in turn.messages
-    }
+    trusted = frozenset[str]().union(
+        *(links_in(plain_text(each.text, {})) for each in members)
+    )
     return LinkPolicy(
         trusted=trusted,
         allowed_hosts=allowed_hosts,
-        read_untrusted=(
-            began_before
-            or len(members) < len(turn.messages)
-            or any(each.files for each in turn.messages)
-        ),
+        read_untrusted=turn.has_read_untrusted,
     )
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from app.domain import Ending, Run
-from app.slack.status_line import final_line, running_line
+from app.slack.status_line import final_line, running_line, with_more_people
 
 
 @dataclass(slots=True, kw_only=True)
@@ -14,13 +14,17 @@ class Standing:
     step: str | None = None
     waiting: int = 0
     ending: Ending | None = None
+    has_more_people: bool = False
 
     @property
     def line(self) -> str:
         """The line under the text."""
-        if self.ending:
-            return final_line(self.ending)
-        return running_line(self.run, self.step, self.waiting)
+        line = (
+            final_line(self.ending)
+            if self.ending
+            else running_line(self.run, self.step, self.waiting)
+        )
+        return with_more_people(line) if self.has_more_people else line
 
     @property
     def sign(self) -> str:

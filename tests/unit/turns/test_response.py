@@ -1,6 +1,8 @@
 import asyncio
 from collections.abc import AsyncGenerator
 
+import pytest
+
 from app.domain import (
     DataMessage,
     MessageStarted,
@@ -40,9 +42,7 @@ def done(text: str) -> TextDone:
 def responding(
     reply: RecordingReply, stop: asyncio.Event | None = None
 ) -> AssistantResponse:
-    return AssistantResponse(
-        reply, store_data=number_one, stop=stop or asyncio.Event()
-    )
+    return AssistantResponse(reply, store_data=number_one, stop=stop or asyncio.Event())
 
 
 async def test_the_deltas_of_a_stream_become_the_text_of_the_reply():
@@ -183,8 +183,7 @@ async def test_an_error_in_the_stream_reaches_the_caller_and_closes_it():
         finally:
             closed.set()
 
-    try:
+    with pytest.raises(ValueError, match="broken"):
         await responding(RecordingReply()).forward_stream(broken())
-    except ValueError as error:
-        assert str(error) == "broken"
+
     assert closed.is_set()

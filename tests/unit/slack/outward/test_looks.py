@@ -122,11 +122,18 @@ def test_a_running_message_has_text_line_and_stop_button() -> None:
 def test_a_message_without_text_says_what_it_is_about_in_its_notification() -> None:
     waiting = look(body="", preview="", line="queued", stop_turn_id=7)
     assert text_payload(waiting).text == "On it"
-    question = about("set the <!channel> kitchen\nto 23 " + "and on " * 50)
+    question = about("set the &lt;!channel&gt; kitchen\nto 23 " + "and on " * 50)
     assert question.startswith("On it: set the <!channel> kitchen to 23 and on")
     assert len(question) < 90
     told = look(body="", preview="", line="queued", stop_turn_id=7, about=question)
     assert text_payload(told).text.startswith("On it: set the &lt;!channel&gt; kitchen")
+
+
+def test_what_a_message_is_about_is_said_in_words() -> None:
+    asked = "R&amp;D asks <!here>: read <https://example.org/a|the page>"
+    assert (
+        about(asked) == "On it: R&D asks @here: read the page (https://example.org/a)"
+    )
 
 
 def test_a_notification_shows_the_first_300_characters() -> None:

@@ -1,0 +1,63 @@
+"""A process that dies in the middle of an answer, and the one that comes after it."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from app.sandbox.records import Message
+from app.sandbox.server import Sandbox
+from tests.e2e.program import Program, running, settings_for
+from tests.scenarios.world import is_finished, text_of
+
+PATIENCE = 45.0
+# The lease of a dead process runs out before another one takes its turns over.
+pytestmark = pytest.mark.timeout(120)
+
+
+def answers(sandbox: Sandbox, thread_ts: str) -> list[Message]:
+    return [
+        message
+        for message in sandbox.messages("#general", thread_ts)
+        if message.user_id == sandbox.bot_user_id
+    ]
+
+
+async def begun(sandbox: Sandbox, program: Program, question: str) -> str:
+    """Ask, and wait until some of the answer can be read."""
+    await program.says("/invite")
+    thread_ts = await sandbox.say("ana", "#general", question)
+    await sandbox.until(
+        lambda: any(len(text_of(each)) > 100 for each in answers(sandbox, thread_ts)),
+        PATIENCE,
+    )
+    return thread_ts
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+async def test_the_answer_goes_on_in_the_same_message_after_the_end_of_its_process(
+    number: signal.Signals, tmp_path: Path, database_url: str
+) -> None:
+    sandbox = await Sandbox.start(token_rate=60)
+    settings = settings_for(sandbox, DATABASE_URL=database_url)
+    try:
+        async with running("serve", folder=tmp_path, settings=settings) as first:
+            thread_ts = await begun(
+                sandbox, first, "@threadline tell me a story of 1,500 characters"
+            )
+            (half,) = answers(sandbox, thread_ts)
+            await first.ends(number)
+        assert not is_finished(half)
+
+        async with running("serve", folder=tmp_path, settings=settings) as second:
+            await second.says("/invite")
+            await sandbox.until(
+                lambda: is_finished(answers(sandbox, thread_ts)[-1]), PATIENCE
+            )
+
+        (whole,) = answers(sandbox, thread_ts)
+        assert whole.ts == half.ts
+        assert text_of(whole).endswith("The end.")
+        assert text_of(whole).count("Once upon a time") == 1
+    finally:
+        await sandbox.close()

@@ -1,0 +1,45 @@
+"""What a load balancer sees."""
+
+import aiohttp
+import pytest
+
+from tests.scenarios import database
+from tests.scenarios.conftest import Setting
+from tests.scenarios.world import World, in_every_setting
+
+
+async def asked(world: World, path: str) -> tuple[int, str]:
+    address = f"{world.running.address}{path}"
+    async with aiohttp.ClientSession() as session, session.get(address) as answer:
+        return answer.status, await answer.text()
+
+
+@in_every_setting
+async def test_it_is_alive_and_ready_in_every_mode(world: World) -> None:
+    assert await asked(world, "/healthz") == (200, "alive\n")
+    assert await asked(world, "/readyz") == (200, "ready\n")
+
+
+@pytest.mark.parametrize("setting", ["socket mode, sqlite"], indirect=True)
+async def test_without_a_connection_to_slack_it_is_alive_but_not_ready(
+    world: World,
+) -> None:
+    world.sandbox.fault("socket:connect", "status", count=None, value=503)
+    await world.sandbox.cut_sockets()
+    await world.until(lambda: not world.sandbox.connections)
+
+    status, told = await asked(world, "/readyz")
+    assert (status, told) == (503, "not ready: not connected to Slack\n")
+    assert (await asked(world, "/healthz"))[0] == 200
+
+
+@pytest.mark.parametrize("setting", ["http, postgres"], indirect=True)
+async def test_while_the_database_is_away_it_is_alive_but_not_ready(
+    world: World, setting: Setting
+) -> None:
+    async with database.away(setting.database_url):
+        status, told = await asked(world, "/readyz")
+        assert (status, told) == (503, "not ready: the database does not answer\n")
+        assert (await asked(world, "/healthz"))[0] == 200
+
+    assert (await asked(world, "/readyz"))[0] == 200
