@@ -6,10 +6,15 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from app.storage.database import Database
 from app.storage.migrate import migrate
 from tests.postgres import NewDatabase, empty, postgres_server
+
+# A busy machine is no fault of what is tested.
+settings.register_profile("threadline", deadline=None)
+settings.load_profile("threadline")
 
 
 @pytest.fixture(scope="session")

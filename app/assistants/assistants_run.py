@@ -62,7 +62,7 @@ class Threads(Protocol):
     async def told(self, turn: Turn, thread_id: str) -> None:
         """Note that the thread holds the turn's messages."""
 
-    async def began(self, turn: Turn, run: Run) -> None:
+    async def began(self, turn: Turn, run_id: str) -> None:
         """Note the turn's run."""
 
     async def items(self, turn: Turn, *, after_turn: int = 0) -> Sequence[ThreadItem]:
@@ -343,9 +343,7 @@ class RemotePass:
     async def _note_run(self, run_id: str) -> None:
         if run_id != self._run_id:
             self._run_id = run_id
-            await self._server.threads.began(
-                self._turn, replace(self._reader.run, run_id=run_id)
-            )
+            await self._server.threads.began(self._turn, run_id)
 
     async def _make_room(self, thread_id: str) -> None:
         """Wait until no run is active in a thread of ours; cancel one that lingers.

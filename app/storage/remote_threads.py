@@ -4,12 +4,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import and_, bindparam, select, update
 
-from app.domain import Run, ThreadItem, Turn
+from app.domain import ThreadItem, Turn
 from app.storage.database import Database
 from app.storage.fence import fenced
 from app.storage.history import read_items
 from app.storage.tables import assistant_threads, turns
-from app.storage.turns import TurnStore
 
 # The only protocol whose server keeps a thread for us.
 _API = "assistants"
@@ -46,6 +45,11 @@ _SAVE = (
         told_turn_id=bindparam("its_told_turn"),
     )
 )
+_BEGAN = (
+    update(turns)
+    .where(turns.c.team_id == bindparam("its_team"), turns.c.id == bindparam("its_id"))
+    .values(remote_run_id=bindparam("its_run"))
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +69,6 @@ class RemoteThreads:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._turns = TurnStore(database)
 
     async def find(self, turn: Turn) -> RemoteThread | None:
         """Return the other side's thread for the turn's conversation, if it has one."""
@@ -100,9 +103,17 @@ class RemoteThreads:
                 },
             )
 
-    async def began(self, turn: Turn, run: Run) -> None:
+    async def began(self, turn: Turn, run_id: str) -> None:
         """Note the run that was begun for the turn."""
-        await self._turns.save_run(turn.lease, run)
+        async with fenced(self._database, turn.lease) as transaction:
+            await transaction.execute(
+                _BEGAN,
+                {
+                    "its_team": turn.lease.team_id,
+                    "its_id": turn.turn_id,
+                    "its_run": run_id,
+                },
+            )
 
     async def items(self, turn: Turn, *, after_turn: int = 0) -> list[ThreadItem]:
         """Return the history since a turn, oldest first; of a long one the end."""

@@ -167,6 +167,8 @@ turns = Table(
     Column("last_seq", BigInteger, nullable=False),
     Column("state", String, nullable=False),
     Column("attempt", Integer, nullable=False),
+    # The run on the other side, where the protocol keeps runs there.
+    Column("remote_run_id", String),
     Column("run_status", String),
     Column("stop_by", String),
     Column("error", String),

@@ -145,8 +145,8 @@ class ThreadsStage(Played):
     async def told(self, turn: Turn, thread_id: str) -> None:
         self.thread = RemoteThread(thread_id=thread_id, told_turn_id=turn.turn_id)
 
-    async def began(self, turn: Turn, run: Run) -> None:
-        self.run_ids[turn.turn_id] = run.run_id
+    async def began(self, turn: Turn, run_id: str) -> None:
+        self.run_ids[turn.turn_id] = run_id
 
     async def items(self, turn: Turn, *, after_turn: int = 0) -> Sequence[ThreadItem]:
         return await self.read(turn.assistant_thread_id, after_turn)

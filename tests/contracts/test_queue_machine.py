@@ -275,7 +275,6 @@ def test_the_queue_is_what_the_model_says(database_url: str) -> None:
                 settings=settings(
                     max_examples=20,
                     stateful_step_count=25,
-                    deadline=None,
                     database=None,
                     suppress_health_check=list(HealthCheck),
                 ),

@@ -88,7 +88,7 @@ async def _everything(queue: Queue) -> None:
     )
     threads = RemoteThreads(database)
     await threads.told(turn, "thread_1")
-    await threads.began(turn, run)
+    await threads.began(turn, "run_1")
     await threads.find(turn)
     await threads.items(turn, after_turn=1)
     await ledger.commit_pass(lease, 0, run)

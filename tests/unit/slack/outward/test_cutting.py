@@ -128,7 +128,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(PIECES, max_size=40).map("".join), st.integers(60, 200))
 def test_nothing_is_lost_and_every_part_fits(text: str, limit: int) -> None:
     parts = cut(text, limit)

@@ -70,7 +70,7 @@ def test_no_mark_shows_while_a_text_is_typed() -> None:
         assert not any(mark in words for mark in ("**", "~~", "](", "|", "```"))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.text(alphabet="ab *_~`[](|\n-#>:/.", max_size=40))
 def test_healing_never_adds_words(text: str) -> None:
     def words(markdown: str) -> list[str]:

@@ -120,7 +120,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(PIECES, max_size=25).map("".join), st.booleans())
 def test_no_mixture_of_marks_is_live(text: str, is_open: bool) -> None:
     links = OPEN if is_open else CAREFUL
@@ -129,7 +129,7 @@ def test_no_mixture_of_marks_is_live(text: str, is_open: bool) -> None:
     assert harmful(safe, links) == []
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.text(max_size=60))
 def test_any_text_becomes_text_that_can_be_sent(text: str) -> None:
     neutralise(text, OPEN).encode()

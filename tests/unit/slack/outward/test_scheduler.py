@@ -396,7 +396,7 @@ EVENTS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(EVENTS)
 def test_whatever_happens_texts_only_grow_and_the_last_one_arrives(
     events: list[tuple[int, str, float]],
@@ -440,7 +440,7 @@ def test_whatever_happens_texts_only_grow_and_the_last_one_arrives(
     on_a_board(story)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(1, 40), st.floats(0.05, 2))
 def test_a_minute_never_holds_more_edits_than_slack_takes(
     count: int, pace: float
