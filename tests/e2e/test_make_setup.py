@@ -99,6 +99,8 @@ class Project:
         )
 
     def start(self, *goals: str) -> subprocess.Popen[str]:
+        # Who runs tests in the background ignores Ctrl-C, and so would what they start.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         return subprocess.Popen(  # noqa: S603
             ["make", *goals],  # noqa: S607
             cwd=self.folder,
