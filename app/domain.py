@@ -348,12 +348,21 @@ class TextDelta:
     text: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Citation:
+    """Where something in a message comes from; without an address it is a file."""
+
+    title: str
+    url: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class TextDone:
     """The whole text of the message begun last; it wins over the deltas."""
 
     name: str
     text: str
+    citations: tuple[Citation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

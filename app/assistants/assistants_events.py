@@ -58,10 +58,24 @@ class RunBody(msgspec.Struct):
         return outputs.tool_calls if outputs else []
 
 
+class FileNamed(msgspec.Struct):
+    """A file that is known by its id only."""
+
+    file_id: str = ""
+
+
+class Annotation(msgspec.Struct):
+    """Where a piece of the text comes from; `text` is its mark in there."""
+
+    text: str = ""
+    file_citation: FileNamed | None = None
+
+
 class TextPart(msgspec.Struct):
-    """A piece of text; its citations stand in the text itself."""
+    """A piece of text."""
 
     value: str | None = None
+    annotations: list[Annotation] | None = None
 
 
 class ContentPart(msgspec.Struct):
@@ -90,6 +104,12 @@ class MessageBody(msgspec.Struct):
     def text(self) -> str:
         """All that the message says."""
         return "".join(part.words for part in self.content or ())
+
+    @property
+    def annotations(self) -> list[Annotation]:
+        """All annotations of the message's text."""
+        texts = [part.text for part in self.content or () if part.text]
+        return [each for text in texts for each in text.annotations or ()]
 
 
 class _Added(msgspec.Struct):

@@ -22,6 +22,7 @@ from app.assistants.sse import ServerEvent
 from app.assistants.wire_errors import ErrorHappened, failure_of, happened
 from app.domain import (
     AssistantThreadCreated,
+    Citation,
     MessageStarted,
     Run,
     RunEvent,
@@ -130,7 +131,8 @@ class RunReader:
         opened = self._opened(message.id)
         self._texts[message.id] = text
         self._whole.add(message.id)
-        return [*opened, TextDone("thread.message.completed", text)]
+        citations = _citations_of(message)
+        return [*opened, TextDone("thread.message.completed", text, citations)]
 
     def _text_added(self, message_id: str, text: str) -> Sequence[RunEvent]:
         if not text:
@@ -173,6 +175,14 @@ class RunReader:
             return ()
         self._told_last = name
         return [RunUpdate(name, self.run)]
+
+
+def _citations_of(message: MessageBody) -> tuple[Citation, ...]:
+    return tuple(
+        Citation(title=f"{each.text} {each.file_citation.file_id}".strip())
+        for each in message.annotations
+        if each.file_citation and each.file_citation.file_id
+    )
 
 
 def _status(word: str, name: str | None) -> RunStatus:

@@ -3,9 +3,8 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
 
 from openai import AsyncOpenAI
 
@@ -13,6 +12,11 @@ from app.assistants.passes import Passes
 from app.assistants.patience import Limits
 from app.assistants.responses_input import input_items, said_since_asked
 from app.assistants.responses_pass import PassReader
+from app.assistants.responses_profile import (
+    Capabilities,
+    Identifiers,
+    common_fields,
+)
 from app.domain import (
     Run,
     RunEvent,
@@ -21,38 +25,9 @@ from app.domain import (
     ToolOutput,
     Turn,
 )
-from app.tools.schema import is_strict
 from app.tools.tool import Tool
 
 History = Callable[[int], Awaitable[Sequence[ThreadItem]]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Capabilities:
-    """What a server takes beside the fields that all of them take.
-
-    `effort` is how hard a model thinks, None for the server's own choice.
-    """
-
-    encrypted_reasoning: bool
-    effort: str | None
-    most_characters: int
-
-    @classmethod
-    def of(cls, base_url: str, model: str) -> "Capabilities":
-        """Return those of `model` at `base_url`; unknown servers are sent little."""
-        if urlsplit(base_url).hostname != "api.openai.com":
-            return COMPATIBLE
-        # Models of before GPT-5 refuse what concerns reasoning.
-        is_thinking = not model.startswith(("gpt-3", "gpt-4", "chatgpt-"))
-        return OPENAI if is_thinking else OPENAI_WITHOUT_REASONING
-
-
-OPENAI = Capabilities(encrypted_reasoning=True, effort="low", most_characters=400_000)
-OPENAI_WITHOUT_REASONING = replace(OPENAI, encrypted_reasoning=False, effort=None)
-COMPATIBLE = Capabilities(
-    encrypted_reasoning=False, effort=None, most_characters=60_000
-)
 
 
 class ResponsesAssistant:
@@ -77,7 +52,13 @@ class ResponsesAssistant:
         self._capabilities = capabilities or Capabilities.of(
             str(client.base_url), model
         )
-        self._fields = _fields(model, instructions, tools, self._capabilities)
+        self._fields = {
+            **common_fields(model, instructions, tools, self._capabilities),
+            "store": False,
+        }
+        if self._capabilities.encrypted_reasoning:
+            self._fields["include"] = ["reasoning.encrypted_content"]
+        self._identifiers = Identifiers(client.api_key)
         self._history = history
         self._passes = Passes(client, limits=limits or Limits(), sleep=sleep)
 
@@ -127,7 +108,9 @@ class ResponsesAssistant:
             most_characters=self._capabilities.most_characters,
             with_reasoning=self._capabilities.encrypted_reasoning,
         )
-        return {**self._fields, "input": items}
+        has_names = self._capabilities.identifiers
+        names = self._identifiers.fields(turn) if has_names else {}
+        return {**self._fields, **names, "input": items}
 
 
 class _Attempt:
@@ -160,35 +143,6 @@ class _Attempt:
             run_id=self.run.run_id,
             deadline=deadline,
         )
-
-
-def _fields(
-    model: str, instructions: str, tools: Sequence[Tool], capabilities: Capabilities
-) -> dict[str, Any]:
-    fields: dict[str, Any] = {
-        "model": model,
-        "instructions": instructions,
-        "store": False,
-        "stream": True,
-    }
-    if tools:
-        fields["tools"] = [_flat(tool) for tool in tools]
-        fields["parallel_tool_calls"] = True
-    if capabilities.encrypted_reasoning:
-        fields["include"] = ["reasoning.encrypted_content"]
-    if capabilities.effort:
-        fields["reasoning"] = {"effort": capabilities.effort}
-    return fields
-
-
-def _flat(tool: Tool) -> dict[str, Any]:
-    return {
-        "type": "function",
-        "name": tool.name,
-        "description": tool.description,
-        "parameters": tool.parameters,
-        "strict": is_strict(tool.parameters),
-    }
 
 
 def _run_id(turn: Turn) -> str:

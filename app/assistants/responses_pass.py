@@ -21,6 +21,7 @@ from app.assistants.responses_events import (
 from app.assistants.sse import ServerEvent
 from app.assistants.wire_errors import ErrorHappened, failure_of, happened
 from app.domain import (
+    Citation,
     MessageStarted,
     Run,
     RunEvent,
@@ -125,7 +126,8 @@ class PassReader:
             return ()
         if _is_note(item):
             return [StepUpdate("thread.run.step.completed", _few_words(text))]
-        return [*self._opened(index), TextDone("thread.message.completed", text)]
+        told = TextDone("thread.message.completed", text, _citations_of(item))
+        return [*self._opened(index), told]
 
     def _ended(self, word: str, response: ResponseBody) -> Sequence[RunEvent]:
         status = _STATUSES.get(response.status or "", RunStatus(word))
@@ -191,6 +193,26 @@ def _text_of(item: Item) -> str:
     if isinstance(parts, str):
         return parts
     return "".join(str(part.get("text") or part.get("refusal") or "") for part in parts)
+
+
+def _citations_of(item: Item) -> tuple[Citation, ...]:
+    parts = item.get("content") or ()
+    return tuple(
+        citation
+        for part in parts
+        if isinstance(part, dict)
+        for annotation in part.get("annotations") or ()
+        if (citation := _citation(annotation))
+    )
+
+
+def _citation(annotation: object) -> Citation | None:
+    match annotation:
+        case {"type": "url_citation", "url": str(url), **rest}:
+            return Citation(title=str(rest.get("title") or url), url=url)
+        case {"filename": str(name)} if name:
+            return Citation(title=name)
+    return None
 
 
 def _few_words(text: str) -> str:

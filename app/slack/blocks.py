@@ -30,13 +30,15 @@ class Payload:
 class TextLook:
     """What a text part shows: neutralised Markdown, and for the newest part its line.
 
-    `preview` is the raw beginning of the text. `stop_turn_id` gives it a Stop button.
-    A part that Slack has refused as Markdown `is_plain`.
+    `preview` is the raw beginning of the text, `sources` what it is based on, safe as
+    the body is. `stop_turn_id` gives it a Stop button. A part that Slack has refused as
+    Markdown `is_plain`.
     """
 
     body: str
     preview: str
     post_key: str
+    sources: str = ""
     line: str | None = None
     about: str = ""
     stop_turn_id: int | None = None
@@ -51,6 +53,8 @@ def text_payload(look: TextLook) -> Payload:
         blocks += _plain_sections(look.body)
     elif look.body:
         blocks.append({"type": "markdown", "text": look.body})
+    if look.sources and look.body and not look.is_plain:
+        blocks.append({"type": "markdown", "text": look.sources})
     if look.line and look.body:
         blocks.append({"type": "context", "elements": [_mrkdwn(look.line)]})
     elif look.line:

@@ -10,6 +10,9 @@ from app.slack.text import escape_mrkdwn
 # Slack takes more, but people don't read more at once.
 MAX_CARDS = 10
 
+# Under a text they are shown as Markdown, as only there a link can be live.
+SOURCES = "sources"
+
 _WARM = "#e8912d"
 _COOL = "#1d9bd1"
 _GREY = "#9aa0a6"
@@ -18,6 +21,7 @@ _MAX_FIELDS = 10
 _MAX_NAME = 60
 _MAX_VALUE = 200
 _MAX_NOTICE = 600
+_MAX_ADDRESS = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ def card(message: DataMessage, asked_by: str | None) -> Card:
 
 def is_quiet(message: DataMessage) -> bool:
     """Whether `message` is a mere line that deserves no Slack message of its own."""
-    return message.type in ("temperature_unchanged", "notice")
+    return message.type in ("temperature_unchanged", "notice", SOURCES)
 
 
 def heading(cards: Sequence[Card]) -> str:
@@ -94,10 +98,48 @@ def _notice(data: Mapping[str, Any], _asked_by: str | None) -> Card:
     return Card(_GREY, _mrkdwn(line), line)
 
 
+def sources_markdown(messages: Sequence[DataMessage]) -> str:
+    """Name what an answer is based on, each source once, as Markdown not yet safe."""
+    named: dict[str, str] = {}
+    for message in messages:
+        for title, url in _named_sources(message.data):
+            named.setdefault(url or title, f"[{title}]({url})" if url else title)
+    return " · ".join(["Sources", *named.values()]) if named else ""
+
+
+def _sources(data: Mapping[str, Any], _asked_by: str | None) -> Card:
+    named = [f"{title} {url}".strip() for title, url in _named_sources(data)]
+    line = escape_mrkdwn(" · ".join(["Sources", *named])[:_MAX_NOTICE])
+    return Card(_GREY, _mrkdwn(line), line)
+
+
+def _named_sources(data: Mapping[str, Any]) -> list[tuple[str, str]]:
+    found = []
+    for source in data.get("sources") or ():
+        match source:
+            case {"title": str(title), "url": str(url)}:
+                found.append((_label(title), _address(url)))
+    return found
+
+
+def _label(title: str) -> str:
+    # Brackets would end the label of a link before its time.
+    words = " ".join(title.translate(_NO_BRACKETS).split())
+    return words[:_MAX_NAME].rstrip() or "source"
+
+
+def _address(url: str) -> str:
+    is_plain = len(url) <= _MAX_ADDRESS and not set(url) & set(" ()<>[]\n")
+    return url if is_plain else ""
+
+
+_NO_BRACKETS = str.maketrans("[]", "()")
+
 _RENDERERS: Mapping[tuple[str, int], Renderer] = {
     ("temperature_change", 1): _temperature_change,
     ("temperature_unchanged", 1): _temperature_unchanged,
     ("notice", 1): _notice,
+    (SOURCES, 1): _sources,
 }
 
 

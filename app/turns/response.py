@@ -1,12 +1,19 @@
 """AssistantResponse: forwards what the assistant streams to whoever reads it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+)
 from contextlib import aclosing
 from typing import Any
 
 from app.domain import (
     AssistantThreadCreated,
+    Citation,
     DataMessage,
     MessageStarted,
     Notice,
@@ -25,6 +32,7 @@ from app.turns.reply import Reply
 StoreData = Callable[[DataMessage], Awaitable[StoredDataMessage]]
 
 _NOTHING_YET = Run(run_id="", status=RunStatus.QUEUED)
+_MOST_SOURCES = 8
 
 
 class AssistantResponse:
@@ -37,6 +45,7 @@ class AssistantResponse:
         self._store_data = store_data
         self._stop = stop
         self._pass: list[str] = []
+        self._cited: dict[Citation, None] = {}
 
     @property
     def pass_text(self) -> str:
@@ -54,6 +63,7 @@ class AssistantResponse:
         stream that ends without saying how becomes a run that `failed`.
         """
         self._pass = []
+        self._cited = {}
         latest = _NOTHING_YET
 
         async def forward() -> None:
@@ -68,6 +78,8 @@ class AssistantResponse:
                         await self.send_data_message(notice)
                     else:
                         self._show(event)
+            if self._cited:
+                await self.send_data_message(_sources(self._cited))
 
         if self._stop.is_set():
             await stream.aclose()
@@ -84,7 +96,8 @@ class AssistantResponse:
             case TextDelta(text=text):
                 self._add_to_pass(text)
                 self._reply.append(text)
-            case TextDone(text=text):
+            case TextDone(text=text, citations=citations):
+                self._cited.update(dict.fromkeys(citations))
                 if text != (self._pass[-1] if self._pass else ""):
                     self._replace_in_pass(text)
                     self._reply.replace(text)
@@ -105,6 +118,12 @@ class AssistantResponse:
 
     def _replace_in_pass(self, text: str) -> None:
         self._pass[-1:] = [text]
+
+
+def _sources(cited: Iterable[Citation]) -> DataMessage:
+    shown = list(cited)[:_MOST_SOURCES]
+    sources = [{"title": each.title, "url": each.url} for each in shown]
+    return DataMessage(type="sources", data={"sources": sources})
 
 
 _ENDED_EARLY = RunError(

@@ -10,7 +10,8 @@ from openai import AsyncOpenAI
 
 from app.assistants.assistants_api import AssistantsAssistant
 from app.assistants.patience import Limits
-from app.assistants.responses_api import Capabilities, ResponsesAssistant
+from app.assistants.responses_api import ResponsesAssistant
+from app.assistants.responses_profile import Capabilities
 from app.domain import (
     ChannelKind,
     ItemKind,

@@ -1,14 +1,22 @@
 """ResponsesAssistant against recorded streams: what it sends, what it makes of them."""
 
+import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import pytest
 from openai import AsyncOpenAI
 
 from app.assistants.patience import Limits
-from app.assistants.responses_api import OPENAI
-from app.domain import ItemKind, RunStatus, StepUpdate, ToolCall
+from app.assistants.responses_profile import OPENAI, Capabilities
+from app.domain import (
+    Citation,
+    ItemKind,
+    RunStatus,
+    StepUpdate,
+    TextDone,
+    ToolCall,
+)
 
 from .assistant_stage import TURN, Heard, Stage, client_of, hear
 from .replaying import Act, Play, Refuse, ReplayServer, events_of, replaying
@@ -35,6 +43,13 @@ def stage(client: AsyncOpenAI) -> Stage:
     stage = Stage(client)
     stage.say("hello")
     return stage
+
+
+def in_stream(*events: Mapping[str, object]) -> bytes:
+    return b"".join(
+        f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
+        for event in events
+    )
 
 
 async def hear_run(stage: Stage, server: ReplayServer, *acts: Act) -> Heard:
@@ -353,21 +368,42 @@ async def test_a_server_that_keeps_the_line_open_after_the_end_is_not_waited_for
     await server.hung_up.wait()
 
 
-async def test_compatible_servers_are_sent_no_more_than_they_know(
-    stage: Stage, server: ReplayServer
+_COMMON = {
+    "model",
+    "instructions",
+    "tools",
+    "parallel_tool_calls",
+    "store",
+    "stream",
+    "input",
+}
+_NAMES = {"prompt_cache_key"}
+_THOUGHTS = {"include", "reasoning"}
+
+
+@pytest.mark.parametrize(
+    ("base_url", "model", "more"),
+    [
+        ("https://api.openai.com/v1/", "gpt-6-luna", _NAMES | _THOUGHTS),
+        ("https://api.openai.com/v1/", "gpt-4.1", _NAMES),
+        ("https://a.openai.azure.com/openai/v1/", "gpt-6-luna", _NAMES | _THOUGHTS),
+        ("https://a.openai.azure.com/openai/v1/", "our-chat", _NAMES),
+        ("http://127.0.0.1:11434/v1", "qwen", set()),
+    ],
+)
+async def test_each_kind_of_server_is_sent_the_fields_that_it_takes(
+    client: AsyncOpenAI,
+    server: ReplayServer,
+    base_url: str,
+    model: str,
+    more: set[str],
 ):
+    stage = Stage(client, capabilities=Capabilities.of(base_url, model))
+    stage.say("hello")
     await hear_run(stage, server, Play("text"))
 
     body = server.requests[0]
-    assert set(body) == {
-        "model",
-        "instructions",
-        "tools",
-        "parallel_tool_calls",
-        "store",
-        "stream",
-        "input",
-    }
+    assert set(body) == _COMMON | more
     assert (body["store"], body["stream"]) == (False, True)
     assert body["tools"][0]["name"] == "getRoomTemperature"
     assert body["tools"][0]["strict"] is True
@@ -420,3 +456,27 @@ async def test_a_refusal_is_logged_with_its_ids_and_without_the_servers_words(
     assert _SECRET not in str(facts)
     assert "abcdef" not in str(facts)
     assert facts["client_request_id"] == server.headers[0]["X-Client-Request-Id"]
+
+
+async def test_what_an_answer_cites_comes_with_its_text(
+    stage: Stage, server: ReplayServer
+):
+    cited = [
+        {"type": "url_citation", "url": "https://a.example/x", "title": "A page"},
+        {"type": "file_citation", "file_id": "file_1", "filename": "plan.pdf"},
+        {"type": "file_path", "file_id": "file_2"},
+        {"type": "of tomorrow"},
+        "nonsense",
+    ]
+    part = {"type": "output_text", "text": "So it is.", "annotations": cited}
+    message = {"type": "message", "role": "assistant", "content": [part]}
+    done = {"type": "response.completed", "response": {"output": [message]}}
+
+    heard = await hear_run(stage, server, Play(in_stream(done)))
+
+    told = next(event for event in heard.events if isinstance(event, TextDone))
+    assert told.citations == (
+        Citation(title="A page", url="https://a.example/x"),
+        Citation(title="plan.pdf"),
+    )
+    assert heard.run.output == (message,)

@@ -4,12 +4,15 @@ import asyncio
 from itertools import pairwise
 
 from app.domain import (
+    DataMessage,
     RunStatus,
+    StoredDataMessage,
 )
 from tests.contracts.reply_stage import (
     DONE,
     House,
     a_run,
+    a_turn,
     in_a_house,
     type_in,
 )
@@ -132,5 +135,31 @@ def test_a_long_replacement_is_cut_anew_without_a_word_twice() -> None:
         bodies = [seen.split("\n— ")[0] for seen in house.seen]
         assert " ".join(bodies).split() == words
         assert len(house.slack.of("chat.postMessage")) == len(bodies) == 3
+
+    in_a_house(story)
+
+
+def test_sources_stand_once_below_the_text_and_are_live_only_where_trusted() -> None:
+    trusted, other = "https://wiki.example/kitchen", "https://outside.example"
+    sources = [
+        {"title": "The [wiki]", "url": trusted},
+        {"title": "Outside", "url": other},
+        {"title": "plan.pdf", "url": ""},
+    ]
+    message = DataMessage(type="sources", data={"sources": sources})
+
+    async def story(house: House) -> None:
+        reply = await house.open(a_turn(f"what does {trusted} say?"))
+        reply.append("It says 22 °C.")
+        # The same again, as after a takeover.
+        for seq in (1, 2):
+            reply.attach(StoredDataMessage(seq=seq, message=message))
+        await reply.finish(DONE)
+        [payload] = house.slack.messages.values()
+        assert [block["text"] for block in payload.blocks[:2]] == [
+            "It says 22 °C.",
+            f"Sources · [The (wiki)]({trusted}) · Outside (`{other}`) · plan.pdf",
+        ]
+        assert not payload.attachments
 
     in_a_house(story)

@@ -1,12 +1,13 @@
 """Brings one Slack message of a reply up to date, and writes down what Slack has."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from app import telemetry
 from app.domain import PartKind, ReplyPart, StoredDataMessage, Turn
 from app.errors import SlackUnavailable
 from app.slack.blocks import Payload, TextLook, about, data_payload, text_payload
-from app.slack.cards import Card, card
+from app.slack.cards import SOURCES, Card, card, sources_markdown
 from app.slack.healing import heal
 from app.slack.links import LinkPolicy
 from app.slack.replies.desk import Desk
@@ -137,9 +138,10 @@ class Posting:
         return True
 
     async def _payload(self, part: Part) -> Payload:
-        cards = [await self._card(each) for each in part.data]
         if isinstance(part, TextPart):
-            return self._text_payload(part, cards)
+            notes = [each for each in part.data if each.message.type != SOURCES]
+            return self._text_payload(part, [await self._card(each) for each in notes])
+        cards = [await self._card(each) for each in part.data]
         return data_payload(cards, part.post_key)
 
     def _text_payload(self, part: TextPart, notes: list[Card]) -> Payload:
@@ -158,6 +160,7 @@ class Posting:
                 body=body if body.strip() else "",
                 preview=story.raw(part).strip(),
                 post_key=part.post_key,
+                sources=self._sources(part),
                 line=self._standing.line if has_line else None,
                 about=self._about,
                 stop_turn_id=self._turn.turn_id if has_line and not has_ended else None,
@@ -165,6 +168,12 @@ class Posting:
                 is_plain=part.is_plain,
             )
         )
+
+    def _sources(self, part: TextPart) -> str:
+        cited = [each.message for each in part.data if each.message.type == SOURCES]
+        # Whatever is cited was read by the model, and anybody may have written it.
+        links = replace(self._links, read_untrusted=True)
+        return neutralise(sources_markdown(cited), links)
 
     async def _card(self, data: StoredDataMessage) -> Card:
         user_id = data.message.caused_by

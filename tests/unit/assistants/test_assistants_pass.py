@@ -9,6 +9,7 @@ from app.assistants.assistants_events import NAMES, read_event
 from app.assistants.assistants_pass import RunReader
 from app.assistants.sse import ServerEvent
 from app.domain import (
+    Citation,
     MessageStarted,
     Run,
     RunEvent,
@@ -178,3 +179,15 @@ def test_an_error_is_understood_flat_and_nested(
 def test_data_that_is_not_what_its_name_promises_ends_the_pass(data: bytes) -> None:
     with pytest.raises(StreamEndedEarly):
         told(ServerEvent("thread.run.completed", data))
+
+
+def test_the_marks_of_files_in_a_text_name_their_files() -> None:
+    marked = {"text": "【4:0†source】", "file_citation": {"file_id": "file-abc"}}
+    says = "So it is【4:0†source】."
+    text_part = {"value": says, "annotations": [marked, {"text": "x"}]}
+    body = {"id": "msg_1", "content": [{"type": "text", "text": text_part}]}
+
+    events = told(event("thread.message.completed", body))
+
+    citation = Citation(title="【4:0†source】 file-abc")
+    assert events[-1] == TextDone("thread.message.completed", says, (citation,))

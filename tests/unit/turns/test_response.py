@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from app.domain import (
+    Citation,
     DataMessage,
     MessageStarted,
     Run,
@@ -187,3 +188,22 @@ async def test_an_error_in_the_stream_reaches_the_caller_and_closes_it():
         await responding(RecordingReply()).forward_stream(broken())
 
     assert closed.is_set()
+
+
+async def test_what_was_cited_is_told_once_and_in_bounds():
+    reply = RecordingReply()
+    page = Citation(title="A page", url="https://a.example")
+    many = tuple(Citation(title=f"file {number}") for number in range(20))
+    texts = [
+        TextDone("thread.message.completed", "So.", (page,)),
+        TextDone("thread.message.completed", "So.", (page, *many)),
+    ]
+
+    await responding(reply).forward_stream(
+        stream_of([started(), *texts, update(RunStatus.COMPLETED)])
+    )
+
+    [data] = [stored.message for stored in reply.data]
+    assert data.type == "sources"
+    assert data.data["sources"][0] == {"title": "A page", "url": "https://a.example"}
+    assert len(data.data["sources"]) == 8

@@ -192,6 +192,21 @@ def test_names_and_notices_carry_nothing_live() -> None:
         check(data_payload([shown], "k"))
 
 
+def test_sources_among_cards_carry_nothing_live() -> None:
+    sources = [
+        {"title": "A <!channel> page", "url": "https://a.example/x?who=me"},
+        {"title": "[click](https://evil.example)", "url": "javascript:x"},
+        {"title": "plan.pdf", "url": ""},
+        {"url": 3},
+    ]
+    shown = card(DataMessage(type="sources", data={"sources": sources}), None)
+
+    assert "<" not in str(shown.attachment)
+    assert "`https://a.example/x?who=me`" in str(shown.attachment)
+    assert "plan.pdf" in shown.fallback
+    check(data_payload([shown], "k"))
+
+
 def test_a_heading_counts_each_kind() -> None:
     other = DataMessage(type="note", data={"a": 1})
     cards = [card(change(1, 2), None), card(other, None), card(change(2, 1), None)]
