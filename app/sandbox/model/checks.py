@@ -25,13 +25,15 @@ prompt_cache_retention reasoning safety_identifier service_tier store stream
 stream_options temperature text tool_choice tools top_logprobs top_p truncation user
 """
 _KNOWN = frozenset(_NAMES.split())
-_KEPT_BY_SERVER = ("background", "conversation", "previous_response_id", "prompt")
+_NOT_HERE = ("background", "prompt")
 _TYPES: Mapping[str, tuple[str, tuple[type, ...]]] = {
+    "conversation": ("a string or an object", (str, dict)),
     "include": ("an array", (list,)),
     "instructions": ("a string", (str,)),
     "max_output_tokens": ("an integer", (int,)),
     "metadata": ("an object", (dict,)),
     "parallel_tool_calls": ("a boolean", (bool,)),
+    "previous_response_id": ("a string", (str,)),
     "prompt_cache_key": ("a string", (str,)),
     "reasoning": ("an object", (dict,)),
     "safety_identifier": ("a string", (str,)),
@@ -45,6 +47,7 @@ _TYPES: Mapping[str, tuple[str, tuple[type, ...]]] = {
     "truncation": ("a string", (str,)),
 }
 _MINIMUM_OUTPUT_TOKENS = 16
+_LONGEST_IDENTIFIER = 128
 _METADATA_PAIRS = 16
 _TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _PARTS: Mapping[str, tuple[str, ...]] = {
@@ -91,9 +94,9 @@ def check(body: object, stored_items: Collection[str] = ()) -> dict[str, Any]:
     for name, (wanted, types) in _TYPES.items():
         check_type(name, body.get(name), wanted, types)
     _check_limits(body)
-    for name in _KEPT_BY_SERVER:
+    for name in _NOT_HERE:
         if body.get(name) not in (None, False):
-            message = f"Unsupported parameter: '{name}' is not kept by this server."
+            message = f"Unsupported parameter: '{name}' is not known to this server."
             raise Refused(400, message, param=name, code="unsupported_parameter")
     for number, tool in enumerate(body.get("tools") or ()):
         _check_tool(tool, f"tools[{number}]")
@@ -121,6 +124,13 @@ def _check_limits(body: Mapping[str, Any]) -> None:
         )
         code = "integer_below_min_value"
         raise Refused(400, message, param="max_output_tokens", code=code)
+    if len(body.get("safety_identifier") or "") > _LONGEST_IDENTIFIER:
+        message = (
+            "Invalid 'safety_identifier': string too long. Expected a string with"
+            f" maximum length {_LONGEST_IDENTIFIER}."
+        )
+        code = "string_above_max_length"
+        raise Refused(400, message, param="safety_identifier", code=code)
     check_metadata(body.get("metadata") or {})
 
 
@@ -205,7 +215,10 @@ def _check_input(body: Mapping[str, Any], stored_items: Collection[str]) -> None
     given = body.get("input")
     if isinstance(given, str):
         return
-    if given is None or given == []:
+    goes_on = body.get("conversation") or body.get("previous_response_id")
+    if given is None and goes_on:
+        return
+    if given is None or (given == [] and not goes_on):
         message = (
             "Missing required parameter: one of 'input', 'previous_response_id',"
             " 'prompt' or 'conversation' must be provided."
@@ -217,9 +230,17 @@ def _check_input(body: Mapping[str, Any], stored_items: Collection[str]) -> None
             f" items, but got {named(given)} instead."
         )
         raise Refused(400, message, param="input", code="invalid_type")
-    for number, item in enumerate(given):
-        _check_item(item, f"input[{number}]", stored_items)
-    _check_pairs(given)
+    check_items(given, "input", stored_items)
+    if not goes_on:
+        check_pairs(given)
+
+
+def check_items(
+    items: Sequence[object], param: str, stored_items: Collection[str]
+) -> None:
+    """Raise `Refused` for an item that is none; `param` is where they stand."""
+    for number, item in enumerate(items):
+        _check_item(item, f"{param}[{number}]", stored_items)
 
 
 def _check_item(item: object, param: str, stored_items: Collection[str]) -> None:
@@ -281,8 +302,25 @@ def _check_message(item: Mapping[str, Any], param: str) -> None:
             check_type(f"{where}.{field}", part[field], "a string", (str,))
 
 
-def _check_pairs(items: Sequence[Mapping[str, Any]]) -> None:
-    """Every output needs its call before it, and every call its output after it."""
+def check_new(
+    before: Sequence[Mapping[str, Any]], items: Sequence[Mapping[str, Any]]
+) -> None:
+    """Raise `Refused` for an item that is given again by its id."""
+    known = {item["id"] for item in before}
+    for item in items:
+        if item.get("id") in known:
+            message = (
+                f"Duplicate item found with id {item['id']}. Remove duplicate items"
+                " from your input and try again."
+            )
+            raise Refused(400, message, param="input")
+
+
+def check_pairs(items: Sequence[Mapping[str, Any]]) -> None:
+    """Raise `Refused` for an output without a call before it, and the reverse.
+
+    The items are all that a request goes on from, and its own.
+    """
     called: dict[str, bool] = {}
     for item in items:
         call_id = item.get("call_id", "")

@@ -2,13 +2,11 @@
 
 import asyncio
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 KEPT_REQUESTS = 200
-_KEPT_ITEMS = 10_000
 _MOST_FAULTS = 1_000
 
 
@@ -21,6 +19,7 @@ class FaultKind(StrEnum):
     HTTP_429 = "http_429"  # Retry-After in seconds, default 1
     QUOTA = "quota"  # 429 that no waiting mends
     HTTP_500 = "http_500"
+    LOCKED = "locked"  # the conversation is busy with another response
     ERROR_EVENT = "error_event"  # after so many events, default 2
     ERROR_NESTED = "error_nested"  # the same, its fields inside of "error"
     FAILED = "failed"  # after so many events, default 2
@@ -75,19 +74,21 @@ class ModelControl:
 
     `rate` is in tokens a second, 0 means as fast as they can be written;
     `first_token_delay` is in seconds. `clock_ahead` moves the clock by which runs
-    expire, and a run stays `cancelling` for `cancel_delay`, both in seconds.
+    expire, and a run stays `cancelling` for `cancel_delay`, as a conversation stays
+    locked after somebody hung up, both in seconds. The model reads `context_tokens`
+    at most (0: any number).
     """
 
     rate: float = 0.0
     first_token_delay: float = 0.0
     clock_ahead: float = 0.0
     cancel_delay: float = 0.0
+    context_tokens: float = 0.0
     requests: deque[RequestRecord] = field(
         default_factory=lambda: deque(maxlen=KEPT_REQUESTS)
     )
     asked: int = 0
     _faults: deque[Fault] = field(default_factory=deque)
-    _stored_items: OrderedDict[str, None] = field(default_factory=OrderedDict)
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     def fault(self, kind: str, count: int = 1, value: float | None = None) -> None:
@@ -106,11 +107,6 @@ class ModelControl:
     def faults(self) -> tuple[Fault, ...]:
         """The faults still waiting, the next one first."""
         return tuple(self._faults)
-
-    @property
-    def stored_items(self) -> OrderedDict[str, None]:
-        """The ids of items that were answered with `store` set."""
-        return self._stored_items
 
     def take_fault(self) -> Fault | None:
         """The fault of the request that begins now."""
@@ -146,10 +142,3 @@ class ModelControl:
                     if record.number == number and record.ended:
                         return record
                 await self._changed.wait()
-
-    def remember(self, items: list[dict[str, Any]]) -> None:
-        """Keep the ids of stored items, the newest ten thousand."""
-        for item in items:
-            self._stored_items[item["id"]] = None
-        while len(self._stored_items) > _KEPT_ITEMS:
-            self._stored_items.popitem(last=False)

@@ -45,9 +45,14 @@ class Answer:
     _tokens: int = 0
     _reasoning_tokens: int = 0
     _sequence: int = -1
+    _events: Iterator[Event] | None = None
 
     def events(self) -> Iterator[Event]:
-        """Yield the whole stream up to its terminal event."""
+        """Return what of the stream was not taken yet, up to its terminal event."""
+        self._events = self._events or self._all()
+        return self._events
+
+    def _all(self) -> Iterator[Event]:
         yield self._event("response.created", response=self.snapshot("in_progress"))
         yield self._event("response.in_progress", response=self.snapshot("in_progress"))
         if self.wants_reasoning:
@@ -95,7 +100,10 @@ class Answer:
             "model": asked["model"],
             "output": list(self.output),
             "parallel_tool_calls": asked.get("parallel_tool_calls") is not False,
-            "previous_response_id": None,
+            "previous_response_id": asked.get("previous_response_id"),
+            "prompt_cache_key": asked.get("prompt_cache_key"),
+            "safety_identifier": asked.get("safety_identifier"),
+            "conversation": _reference(asked.get("conversation")),
             "reasoning": {"effort": None, "summary": None}
             | (asked.get("reasoning") or {}),
             "store": asked.get("store") is not False,
@@ -108,12 +116,17 @@ class Answer:
             "usage": self._usage() if is_over else None,
         }
 
-    def _usage(self) -> dict[str, Any]:
+    @property
+    def input_tokens(self) -> int:
+        """About how many tokens the model has to read."""
         given = json.dumps(
             [self.request.get(key) for key in ("input", "instructions", "tools")],
             ensure_ascii=False,
         )
-        tokens_in = len(given) // _CHARACTERS_PER_TOKEN
+        return len(given) // _CHARACTERS_PER_TOKEN
+
+    def _usage(self) -> dict[str, Any]:
+        tokens_in = self.input_tokens
         tokens_out = self._tokens + self._reasoning_tokens
         return {
             "input_tokens": tokens_in,
@@ -216,6 +229,13 @@ class Answer:
             # Deltas are padded to one length, as the reference describes it.
             fields["obfuscation"] = "x" * max(0, _OBFUSCATED_TO - len(token))
         return self._event(event, **fields)
+
+
+def _reference(conversation: str | Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if conversation is None:
+        return None
+    named = conversation if isinstance(conversation, str) else conversation.get("id")
+    return {"id": named}
 
 
 def _part(kind: str, text: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from app.sandbox.model.control import Fault, FaultKind, ModelControl, RequestRecord
+from app.sandbox.model.kept.shelf import locked
 from app.sandbox.model.pace import HungUp
 from app.sandbox.model.refusals import Refused
 
@@ -112,6 +113,9 @@ def refuse_by(fault: Fault, model: str, record: RequestRecord) -> None:
             record.ended = fault.kind
             code = "insufficient_quota"
             raise Refused(429, _NO_CREDIT, type=code, code=code)
+        case FaultKind.LOCKED:
+            record.ended = fault.kind
+            raise locked()
         case FaultKind.HTTP_500:
             record.ended = fault.kind
             raise Refused(500, TROUBLE, type="server_error", code="server_error")

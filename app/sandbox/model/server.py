@@ -10,7 +10,7 @@ from aiohttp import web
 from app.sandbox.model import conversation
 from app.sandbox.model.assistants.routes import add_assistant_routes
 from app.sandbox.model.brain import think
-from app.sandbox.model.checks import check
+from app.sandbox.model.checks import check, check_new, check_pairs
 from app.sandbox.model.control import Fault, FaultKind, ModelControl, RequestRecord
 from app.sandbox.model.events import Answer, Event
 from app.sandbox.model.exchange import (
@@ -26,17 +26,32 @@ from app.sandbox.model.exchange import (
     request_id,
     sse,
 )
+from app.sandbox.model.kept.routes import add_kept_routes
+from app.sandbox.model.kept.shelf import Shelf, items_of
+from app.sandbox.model.kept.writing import Writing, writing
 from app.sandbox.model.pace import HungUp, is_token, paced, pause
 from app.sandbox.model.plan import Refuse
 from app.sandbox.model.refusals import Refused
 
-_NUMBERS = ("rate", "first_token_delay", "clock_ahead", "cancel_delay")
+_NUMBERS = (
+    "rate",
+    "first_token_delay",
+    "clock_ahead",
+    "cancel_delay",
+    "context_tokens",
+)
+_ENDS = ("response.completed", "response.incomplete", "response.failed")
+_TOO_LONG = (
+    "Your input exceeds the context window of this model. Please adjust your input and"
+    " try again."
+)
 
 
 def add_model_routes(app: web.Application, *, token_rate: float) -> ModelControl:
     """Serve the model from `app`, at `token_rate` tokens a second (0: no pacing)."""
     server = _ModelServer(ModelControl(rate=token_rate))
     add_assistant_routes(app, server.control)
+    add_kept_routes(app, server.control, server.shelf)
     app.router.add_post("/v1/responses", server.respond)
     app.router.add_get("/control/model", server.show)
     app.router.add_post("/control/model", server.steer)
@@ -46,6 +61,7 @@ def add_model_routes(app: web.Application, *, token_rate: float) -> ModelControl
 class _ModelServer:
     def __init__(self, control: ModelControl) -> None:
         self.control = control
+        self.shelf = Shelf()
 
     async def respond(self, request: web.Request) -> web.StreamResponse:
         return await recorded(request, self.control, self._answer)
@@ -55,14 +71,38 @@ class _ModelServer:
     ) -> web.StreamResponse:
         check_key(request)
         record.body = await read_json(request)
-        body = check(record.body, self.control.stored_items)
+        body = check(record.body, self.shelf.item_ids)
+        place = self.shelf.place(body)
+        items = items_of(body.get("input"))
+        check_new(place.before, items)
+        check_pairs([*place.before, *items])
         fault = self.control.take_fault()
         if fault:
             refuse_by(fault, str(body["model"]), record)
-        answer = _make_answer(body, fault)
-        if body.get("stream"):
-            return await self._stream(request, answer, fault, record)
-        return await self._whole(request, answer, fault, record)
+        answer = _make_answer({**body, "input": [*place.before, *items]}, fault)
+        self._check_length(answer)
+        its = writing(
+            self.shelf,
+            place,
+            body,
+            items,
+            lingers=lambda: self.control.cancel_delay,
+        )
+        with its as kept:
+            kept.begun(answer)
+            try:
+                if body.get("stream"):
+                    return await self._stream(request, answer, fault, record, kept)
+                return await self._whole(request, answer, fault, record, kept)
+            finally:
+                if not kept.was_heard:
+                    kept.unheard(answer)
+
+    def _check_length(self, answer: Answer) -> None:
+        most = self.control.context_tokens
+        if most and answer.input_tokens > most:
+            code = "context_length_exceeded"
+            raise Refused(400, _TOO_LONG, param="input", code=code)
 
     async def _stream(
         self,
@@ -70,6 +110,7 @@ class _ModelServer:
         answer: Answer,
         fault: Fault | None,
         record: RequestRecord,
+        kept: Writing,
     ) -> web.StreamResponse:
         response = await begin_stream(request)
         last: Event = {"type": ""}
@@ -80,6 +121,9 @@ class _ModelServer:
             is_gone=lambda: is_gone(request),
         ):
             last = group[-1]
+            if last["type"] in _ENDS and not _is_cut(fault):
+                # Whoever reads the end may go on at once.
+                kept.over(last["response"])
             await response.write(b"".join(sse(event["type"], event) for event in group))
             record.events += len(group)
         if fault and fault.kind is FaultKind.CUT:
@@ -87,7 +131,7 @@ class _ModelServer:
             cut(request)
             return response
         await response.write_eof()
-        self._keep(answer, fault, record, last)
+        record.ended = _ending(fault, last)
         return response
 
     async def _whole(
@@ -96,31 +140,25 @@ class _ModelServer:
         answer: Answer,
         fault: Fault | None,
         record: RequestRecord,
+        kept: Writing,
     ) -> web.StreamResponse:
         """Answer at once, after the time that the tokens would have taken."""
         events = list(_with_fault(answer, fault))
         record.events = len(events)
         rate = self.control.rate
-        writing = sum(map(is_token, events)) / rate if rate else 0.0
-        await pause(self.control.delay(fault) + writing, lambda: is_gone(request))
-        if fault and fault.kind in {FaultKind.CUT, FaultKind.CLEAN_END}:
-            record.ended = fault.kind
+        writing_for = sum(map(is_token, events)) / rate if rate else 0.0
+        await pause(self.control.delay(fault) + writing_for, lambda: is_gone(request))
+        if _is_cut(fault):
+            record.ended = fault.kind if fault else ""
             cut(request)
             raise HungUp
-        if "response" not in events[-1]:
+        last = events[-1]
+        if "response" not in last:
             record.ended = FaultKind.ERROR_EVENT
             raise Refused(500, TROUBLE, type="server_error", code="server_error")
-        self._keep(answer, fault, record, events[-1])
-        return web.json_response(events[-1]["response"], headers=request_id())
-
-    def _keep(
-        self, answer: Answer, fault: Fault | None, record: RequestRecord, last: Event
-    ) -> None:
-        record.ended = str(last["type"]).removeprefix("response.")
-        if fault and fault.kind is FaultKind.CLEAN_END:
-            record.ended = fault.kind
-        elif answer.request.get("store") is not False:
-            self.control.remember(answer.output)
+        kept.over(last["response"])
+        record.ended = _ending(fault, last)
+        return web.json_response(last["response"], headers=request_id())
 
     async def show(self, _: web.Request) -> web.Response:
         return web.json_response(_state(self.control))
@@ -133,6 +171,16 @@ class _ModelServer:
             problem = {"ok": False, "error": str(error)}
             return web.json_response(problem, status=400)
         return web.json_response(_state(self.control))
+
+
+def _is_cut(fault: Fault | None) -> bool:
+    return fault is not None and fault.kind in {FaultKind.CUT, FaultKind.CLEAN_END}
+
+
+def _ending(fault: Fault | None, last: Event) -> str:
+    if fault and fault.kind is FaultKind.CLEAN_END:
+        return fault.kind
+    return str(last["type"]).removeprefix("response.")
 
 
 def _steer(control: ModelControl, wanted: object) -> None:

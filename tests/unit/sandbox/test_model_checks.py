@@ -44,10 +44,12 @@ def refused(**body: object) -> Body:
         ({"messages": []}, "messages", "unknown_parameter"),
         ({"stream": "yes"}, "stream", "invalid_type"),
         ({"max_output_tokens": 4}, "max_output_tokens", "integer_below_min_value"),
+        ({"background": True}, "background", "unsupported_parameter"),
+        ({"conversation": 3}, "conversation", "invalid_type"),
         (
-            {"previous_response_id": "r"},
-            "previous_response_id",
-            "unsupported_parameter",
+            {"safety_identifier": "x" * 129},
+            "safety_identifier",
+            "string_above_max_length",
         ),
         (
             {"input": [{"role": "user"}]},

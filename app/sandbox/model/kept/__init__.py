@@ -1,0 +1,1 @@
+"""What the model server keeps for its clients: responses and conversations."""
