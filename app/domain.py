@@ -166,7 +166,10 @@ class Lease:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopRequest:
-    """Somebody asked that a turn ends; `stopped_by` is a Slack user id."""
+    """A turn is to end; `stopped_by` is a Slack user id.
+
+    It is empty when nobody asked for it: what the turn answers was deleted.
+    """
 
     turn_id: int
     stopped_by: str
@@ -477,5 +480,6 @@ class Ending:
     error_id: str | None = None
     incomplete_reason: str | None = None
     stopped_by: str | None = None
+    question_deleted: bool = False
     changed_something: bool = False
     blocked_by: str | None = None

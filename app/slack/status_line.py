@@ -47,6 +47,8 @@ def final_line(ending: Ending) -> str:
             parts.append(f"took longer than {_rounded_down(ending.seconds)}")
             if ending.changed_something:
                 parts.append(_changes(ending))
+        case RunStatus.CANCELLED if ending.question_deleted:
+            parts.append("question deleted")
         case RunStatus.CANCELLED:
             by = f" by {ending.stopped_by}" if ending.stopped_by else ""
             parts.append(f"stopped{by} after {_duration(ending.seconds)}")

@@ -17,6 +17,7 @@ from app.domain import (
     Follow,
     IncomingMessage,
     Lease,
+    Outcome,
     Person,
     Refusal,
     RunStatus,
@@ -27,6 +28,7 @@ from app.domain import (
 from app.storage.database import Database, Transaction
 from app.storage.endings import end_turn
 from app.storage.entries import (
+    Entry,
     bury,
     drop_waiting,
     entry_of,
@@ -59,7 +61,7 @@ from app.storage.policy import (
     Verdict,
     decide,
 )
-from app.storage.tables import turns
+from app.storage.tables import inbox, turns
 
 _TURN = select(turns.c.conversation_id).where(
     turns.c.team_id == bindparam("team_id"), turns.c.id == bindparam("turn_id")
@@ -69,6 +71,20 @@ _STOP = (
     .where(turns.c.team_id == bindparam("its_team"), turns.c.id == bindparam("its_id"))
     .values(stop_by=func.coalesce(turns.c.stop_by, bindparam("by")))
 )
+_STILL_ASKED = (
+    select(inbox.c.seq)
+    .join_from(turns, inbox, inbox.c.seq.between(turns.c.first_seq, turns.c.last_seq))
+    .where(
+        turns.c.team_id == bindparam("team_id"),
+        turns.c.id == bindparam("turn_id"),
+        inbox.c.team_id == bindparam("team_id"),
+        inbox.c.conversation_id == bindparam("conversation_id"),
+        inbox.c.wanted,
+        inbox.c.deleted_at.is_(None),
+        inbox.c.outcome == Outcome.WAITING.value,
+    )
+    .limit(1)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +93,9 @@ class Added:
 
     `stored`: a row was written or changed. `ready_conversation_id`: it can be claimed
     now. `running_conversation_id`: a turn is going on there, so others may wait for
-    it. `stop`: the word stop, aimed at the turn of now. `refused`: the author is to
-    be told, this once. `follow`: what the thread's answering was set to.
+    it. `stop`: that turn is to end now, by the word stop or as its question is gone.
+    `refused`: the author is to be told, this once. `follow`: what the thread's
+    answering was set to.
     `needs_mentions`: its author is the second to write there, so that from now on only
     mentions are answered. `wanted`: it is to be answered itself.
     """
@@ -135,8 +152,9 @@ class Inbox:
         """Erase a message's text here and in the history; it is not answered any more.
 
         A removal that comes before its message keeps that message out, where the
-        message would have been ours.
+        message would have been ours. A turn that answers nothing else is to end.
         """
+        stop = None
         async with self._database.write() as transaction:
             place = await _place_of(transaction, message)
             if place is None:
@@ -152,9 +170,11 @@ class Inbox:
                 await erase_entry(transaction, place, entry)
                 await erase_text(transaction, place, message.ts)
                 await place.recount(transaction)
+                if await _is_pointless(transaction, place, entry):
+                    stop = await _stop(transaction, place, stopped_by="")
             await place.settle(transaction)
         await self._database.scrub()
-        return replace(_unchanged(place, _thread(message)), stored=True)
+        return replace(_unchanged(place, _thread(message)), stored=True, stop=stop)
 
     async def request_stop(self, team_id: str, turn_id: int, stopped_by: str) -> bool:
         """Ask that a turn ends; false when it is not the one going on there."""
@@ -325,6 +345,21 @@ def _added(
         needs_mentions=place.has_company and place.follow is Follow.AUTOMATIC,
         wanted=isinstance(verdict, Answer | FollowWord),
     )
+
+
+async def _is_pointless(transaction: Transaction, place: Place, erased: Entry) -> bool:
+    """Whether the turn under way answers nothing any more, now that this is gone."""
+    if place.turn_id is None or not erased.wanted or erased.seq > place.taken_seq:
+        return False
+    left = await transaction.execute(
+        _STILL_ASKED,
+        {
+            "team_id": place.team_id,
+            "conversation_id": place.conversation_id,
+            "turn_id": place.turn_id,
+        },
+    )
+    return left.first() is None
 
 
 async def _stop(

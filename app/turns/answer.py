@@ -48,6 +48,11 @@ class TurnStop:
         self.event = asyncio.Event()
         self.stopped_by: str | None = None
 
+    @property
+    def is_question_deleted(self) -> bool:
+        """Whether the turn is to end because what it answers is gone."""
+        return self.stopped_by == ""
+
     def request(self, stop: StopRequest) -> None:
         """Ask for the end; only the first to ask is named."""
         if not self.event.is_set():
@@ -82,6 +87,9 @@ class Answerer:
             await reply.withdraw()
             ended = TurnRun(run=Run(run_id="", status=RunStatus.COMPLETED))
             return await self._free(turn, ended, Ending(status=RunStatus.COMPLETED))
+        if stop.is_question_deleted and await self._said_nothing(turn, ended):
+            await reply.withdraw()
+            return await self._free(turn, ended, _ABANDONED)
         ending = await self._ending(turn, stop, ended, time.monotonic() - started)
         if turn.attempt > MAX_ATTEMPTS:
             # Even saying that it failed has failed: let the next message have its turn.
@@ -113,6 +121,8 @@ class Answerer:
         if earlier := await self.store.stop_requested(turn.lease):
             stop.request(earlier)
         match await self.preparation.prepare(turn):
+            case Nothing() if stop.is_question_deleted:
+                return await self._abandoned(turn, reply)
             case Nothing():
                 return None
             case Say(text=text):
@@ -136,6 +146,20 @@ class Answerer:
             reply.attach(message)
         return await self.runner.run_turn(
             turn, reply=reply, store_data=store_data, stop=stop.event
+        )
+
+    async def _abandoned(self, turn: Turn, reply: Reply) -> TurnRun:
+        if turn.is_prepared:
+            await self.runner.replay(turn, reply)
+        return TurnRun(run=Run(run_id="", status=RunStatus.CANCELLED))
+
+    async def _said_nothing(self, turn: Turn, ended: TurnRun) -> bool:
+        """Whether people would miss nothing if the reply went away."""
+        return (
+            ended.run.status is RunStatus.CANCELLED
+            and not ended.unfinished_text
+            and not await self.data_messages.of_turn(turn.lease)
+            and not await self.runner.assistant.said(turn)
         )
 
     async def _ending(
@@ -167,6 +191,7 @@ class Answerer:
             error_id=error_id,
             incomplete_reason=run.incomplete_reason,
             stopped_by=stopped_by,
+            question_deleted=stop.is_question_deleted,
             changed_something=is_broken and await self.runner.has_changed(turn),
         )
 
@@ -184,6 +209,9 @@ class Answerer:
             except DatabaseUnavailable:
                 log.warning("turn end not saved", extra={"turn_id": turn.turn_id})
                 await asyncio.sleep(_PATIENCE)
+
+
+_ABANDONED = Ending(status=RunStatus.CANCELLED, question_deleted=True)
 
 
 def _failed(code: str, message: str) -> TurnRun:

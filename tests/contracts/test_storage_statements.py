@@ -113,6 +113,7 @@ async def _everything(queue: Queue) -> None:
     turn = await queue.claim_one()
     await queue.leases.reap("worker", [])
     turn = await queue.claim_one()
+    await queue.inbox.delete(removed(first))
     await queue.add(said("more", when=MANY + 3, thread=MANY + 1, mention=True))
     await queue.add(said("stop", when=MANY + 4, thread=MANY + 1, mention=True))
     ending = Ending(status=RunStatus.CANCELLED)
