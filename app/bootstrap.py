@@ -43,6 +43,7 @@ from app.storage.rooms import Rooms
 from app.storage.tool_calls import ToolLedger
 from app.storage.turns import TurnStore
 from app.storage.wakeup import Wakeup
+from app.storage.window import HistoryWindow
 from app.tools.home import home_tools
 from app.tools.toolbox import Toolbox
 from app.turns.answer import Answerer
@@ -264,14 +265,14 @@ def _assistant(
             assistant_id=settings.assistant_id,
             instructions=INSTRUCTIONS,
             tools=toolbox.tools,
-            threads=RemoteThreads(database),
+            threads=RemoteThreads(database, api="assistants"),
         )
     return ResponsesAssistant(
         client,
         model=settings.openai_model,
         instructions=INSTRUCTIONS,
         tools=toolbox.tools,
-        history=TurnStore(database).history,
+        histories=HistoryWindow(database),
     )
 
 

@@ -1,7 +1,7 @@
 """The words of the program, as data; this module needs only the standard library."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -134,13 +134,15 @@ class ThreadItem:
 
     `item` by kind: wanted and overheard `{"author", "text", "files": [name, …]}`;
     output whatever the assistant that produced it understands; tool output
-    `{"call_id", "output"}`.
+    `{"call_id", "output"}`. `turn_id` is known of what was read, and is no part of
+    what the item says.
     """
 
     kind: ItemKind
     item: Mapping[str, Any]
     author_id: str | None = None
     ts: str | None = None
+    turn_id: int = field(default=0, compare=False)
 
 
 class TurnState(StrEnum):

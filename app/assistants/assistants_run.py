@@ -27,10 +27,10 @@ from app.assistants.assistants_wire import (
     run_path,
     thread_path,
 )
+from app.assistants.notices import LOST
 from app.assistants.passes import Passes, update
 from app.domain import (
     AssistantThreadCreated,
-    Notice,
     Run,
     RunEvent,
     RunStatus,
@@ -46,10 +46,6 @@ _POLL = 1.0
 _STALE_AFTER = 10
 _CANCELLED_AFTER = 20
 _NOT_RUN = "not run: stopped"
-_FRESH = (
-    "The model's server has lost its record of this thread. I go on in a new one with "
-    "what I know of it; details may be missing."
-)
 _ENDED_BADLY = (RunStatus.CANCELLED, RunStatus.FAILED, RunStatus.EXPIRED)
 
 
@@ -185,7 +181,7 @@ class RemotePass:
         else:
             return
         self._thread, self._run_id = None, ""
-        yield Notice("thread.replaced", _FRESH)
+        yield LOST
         async with aclosing(self._begin_thread()) as events:
             async for event in events:
                 yield event

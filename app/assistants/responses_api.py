@@ -4,37 +4,52 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from openai import AsyncOpenAI
 
+from app.assistants.notices import LONG
 from app.assistants.passes import Passes
 from app.assistants.patience import Limits
-from app.assistants.responses_input import input_items, said_since_asked
+from app.assistants.responses_input import (
+    MOST_ITEMS,
+    Excerpt,
+    excerpt,
+    said_since_asked,
+)
 from app.assistants.responses_pass import PassReader
 from app.assistants.responses_profile import (
     Capabilities,
     Identifiers,
     common_fields,
 )
-from app.domain import (
-    Run,
-    RunEvent,
-    RunStatus,
-    ThreadItem,
-    ToolOutput,
-    Turn,
-)
+from app.domain import Run, RunEvent, RunStatus, ToolOutput, Turn
+from app.errors import AssistantError
+from app.storage.window import Window
 from app.tools.tool import Tool
 
-History = Callable[[int], Awaitable[Sequence[ThreadItem]]]
+CONTEXT_FULL = "context_length_exceeded"
+# A server that takes less than we think is sent half as much, and half of that.
+_SHORTENED_AT_MOST = 3
+
+
+class Histories(Protocol):
+    """What the model sees of a thread: storage's HistoryWindow."""
+
+    async def read(self, turn: Turn) -> Window:
+        """Return the history as far as it is still sent."""
+
+    async def begin_at(self, turn: Turn, first_turn: int) -> None:
+        """Send nothing older from now on."""
 
 
 class ResponsesAssistant:
     """Implements Assistant: every pass is one request with the whole history.
 
     A pass that fails before its first visible word is tried again, at most four times,
-    when that may help.
+    when that may help. A history too long for the model loses its oldest turns for
+    good, half of it at a time: so its beginning, and with it the server's prompt
+    cache, stays the same for many turns, and people are told once.
     """
 
     def __init__(
@@ -44,7 +59,7 @@ class ResponsesAssistant:
         model: str,
         instructions: str,
         tools: Sequence[Tool],
-        history: History,
+        histories: Histories,
         capabilities: Capabilities | None = None,
         limits: Limits | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -59,13 +74,13 @@ class ResponsesAssistant:
         if self._capabilities.encrypted_reasoning:
             self._fields["include"] = ["reasoning.encrypted_content"]
         self._identifiers = Identifiers(client.api_key)
-        self._history = history
+        self._histories = histories
         self._passes = Passes(client, limits=limits or Limits(), sleep=sleep)
 
     def run(self, turn: Turn) -> AsyncGenerator[RunEvent]:
         """Stream the first pass of a turn whose messages are in the history."""
         self._passes.start_clock(turn)
-        return self._stream(turn, _new_run(turn), first=True)
+        return self._stream(turn, new_run(turn), first=True)
 
     def submit_tool_outputs(
         self,
@@ -74,80 +89,136 @@ class ResponsesAssistant:
         outputs: Sequence[ToolOutput],  # noqa: ARG002 - they are in the history
     ) -> AsyncGenerator[RunEvent]:
         """Stream the next pass; the outputs are in the history already."""
-        began = replace(_new_run(turn), run_id=run.run_id, usage=run.usage)
-        return self._stream(turn, began, first=False)
+        return self._stream(turn, going_on(turn, run), first=False)
 
     def resume(self, turn: Turn) -> AsyncGenerator[RunEvent]:
         """Stream the pass that a former owner of the turn did not complete."""
         self._passes.start_clock(turn)
-        return self._stream(turn, _new_run(turn), first=False)
+        return self._stream(turn, new_run(turn), first=False)
 
     async def said(self, turn: Turn) -> Sequence[str]:
         """Return the messages of the turn's committed passes, oldest first."""
-        return said_since_asked(await self._history(turn.assistant_thread_id))
+        return said_since_asked((await self._histories.read(turn)).items)
 
     async def cancel(self, turn: Turn, run: Run) -> None:
         """Do nothing: a response that is not stored ends with its connection."""
 
-    async def _stream(
-        self, turn: Turn, run: Run, *, first: bool
-    ) -> AsyncGenerator[RunEvent]:
-        body = await self._body(turn)
-
-        def begin() -> _Attempt:
-            reader = PassReader(run, first=first)
-            return _Attempt(self._passes, turn, run, body, reader)
-
-        async with aclosing(self._passes.stream(turn, begin)) as events:
-            async for event in events:
-                yield event
-
-    async def _body(self, turn: Turn) -> dict[str, Any]:
-        items = input_items(
-            await self._history(turn.assistant_thread_id),
-            most_characters=self._capabilities.most_characters,
-            with_reasoning=self._capabilities.encrypted_reasoning,
-        )
+    def _stream(self, turn: Turn, run: Run, *, first: bool) -> AsyncGenerator[RunEvent]:
         has_names = self._capabilities.identifiers
         names = self._identifiers.fields(turn) if has_names else {}
-        return {**self._fields, **names, "input": items}
+        source = _Source(self._histories, self._capabilities, turn)
+        fields = {**self._fields, **names}
+
+        def begin() -> _Attempt:
+            return _Attempt(self._passes, turn, run, fields, source, first=first)
+
+        return self._passes.stream(turn, begin)
+
+
+class _Source:
+    """The input of one pass, which may turn out to be too long."""
+
+    def __init__(
+        self, histories: Histories, capabilities: Capabilities, turn: Turn
+    ) -> None:
+        self._histories = histories
+        self._with_reasoning = capabilities.encrypted_reasoning
+        self._most = capabilities.most_characters
+        self._turn = turn
+        self._last: Excerpt | None = None
+        self._shortened = 0
+        self.is_first_cut = False
+
+    async def items(self) -> list[dict[str, Any]]:
+        """Read what is to be sent; what is too long for it is left out for good."""
+        window = await self._histories.read(self._turn)
+        found = self._excerpt(window, self._most, MOST_ITEMS)
+        if found.begins_at is not None:
+            found = self._excerpt(window, self._most // 2, MOST_ITEMS // 2)
+            await self._histories.begin_at(self._turn, found.begins_at or 0)
+            self.is_first_cut = not window.is_cut
+        self._last = found
+        return found.items
+
+    def shorten(self) -> bool:
+        """Let the next reading give half as much; false if that can't help."""
+        if not self._last or self._last.is_one_turn:
+            return False
+        self._shortened += 1
+        self._most = self._last.characters - 1
+        return self._shortened <= _SHORTENED_AT_MOST
+
+    def _excerpt(self, window: Window, most: int, most_items: int) -> Excerpt:
+        return excerpt(
+            window.items,
+            most_characters=most,
+            most_items=most_items,
+            with_reasoning=self._with_reasoning,
+            is_cut=window.is_cut,
+        )
 
 
 class _Attempt:
-    """One request, and what is read of its answer."""
+    """One try at a pass, and what is read of its answer."""
 
     def __init__(
         self,
         passes: Passes,
         turn: Turn,
         run: Run,
-        body: Mapping[str, Any],
-        reader: PassReader,
+        fields: Mapping[str, Any],
+        source: _Source,
+        *,
+        first: bool,
     ) -> None:
         self.run = run
         self._passes = passes
         self._turn = turn
-        self._body = body
-        self._reader = reader
+        self._fields = fields
+        self._source = source
+        self._is_first = first
+        self._reader = PassReader(run, first=first)
 
     @property
     def may_be_repeated(self) -> bool:
         return not self._reader.has_text
 
-    def events(self, deadline: float) -> AsyncGenerator[RunEvent]:
+    async def events(self, deadline: float) -> AsyncGenerator[RunEvent]:
+        while True:
+            body = {**self._fields, "input": await self._source.items()}
+            if self._source.is_first_cut:
+                self._source.is_first_cut = False
+                yield LONG
+            self._reader = PassReader(self.run, first=self._is_first)
+            try:
+                async with aclosing(self._read(body, deadline)) as events:
+                    async for event in events:
+                        yield event
+            except AssistantError as error:
+                is_too_long = error.code == CONTEXT_FULL and self.may_be_repeated
+                if not is_too_long or not self._source.shorten():
+                    raise
+            else:
+                return
+
+    def _read(
+        self, body: Mapping[str, Any], deadline: float
+    ) -> AsyncGenerator[RunEvent]:
         return self._passes.read(
             self._turn,
             "/responses",
-            self._body,
+            body,
             self._reader,
             run_id=self.run.run_id,
             deadline=deadline,
         )
 
 
-def _run_id(turn: Turn) -> str:
-    return f"run_{turn.turn_id}"
+def new_run(turn: Turn) -> Run:
+    """Return the run of a turn before anything is known of it."""
+    return Run(run_id=f"run_{turn.turn_id}", status=RunStatus.QUEUED)
 
 
-def _new_run(turn: Turn) -> Run:
-    return Run(run_id=_run_id(turn), status=RunStatus.QUEUED)
+def going_on(turn: Turn, run: Run) -> Run:
+    """Return the run as its next pass begins."""
+    return replace(new_run(turn), run_id=run.run_id, usage=run.usage)

@@ -1,6 +1,7 @@
 """A thread's history as the input of a Responses request, always valid."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from app.domain import ItemKind, ThreadItem
@@ -8,39 +9,70 @@ from app.domain import ItemKind, ThreadItem
 SAID = (ItemKind.WANTED, ItemKind.OVERHEARD)
 _OUTCOME_UNKNOWN = "Error: the outcome is unknown; it was not run again."
 LEFT_OUT = "(Older messages of this thread are left out here.)"
+# Fewer than storage reads at once: what is too long is found out here.
+MOST_ITEMS = 400
 _LONGEST_NAME = 80
 _OUTPUT = "function_call_output"
 
 InputItem = dict[str, Any]
 
 
-def input_items(
-    history: Sequence[ThreadItem], *, most_characters: int, with_reasoning: bool
-) -> list[InputItem]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Excerpt:
+    """The newest turns of a history as input, and how much that is.
+
+    `begins_at` is the first turn of it where older ones had to be left out; with
+    `is_one_turn` no more can be.
+    """
+
+    items: list[InputItem]
+    characters: int
+    begins_at: int | None
+    is_one_turn: bool
+
+
+def excerpt(
+    history: Sequence[ThreadItem],
+    *,
+    most_characters: int,
+    most_items: int = MOST_ITEMS,
+    with_reasoning: bool = False,
+    is_cut: bool = False,
+) -> Excerpt:
     """Return the input items of `history`, its oldest turns left out when it is long.
 
     Every call has exactly one output, every output follows its call. Reasoning is
-    replayed only as the server's own encrypted content.
+    replayed only as the server's own encrypted content. The model is told of what is
+    left out, here or, with `is_cut`, before.
     """
     turns = [_TurnItems(turn, with_reasoning) for turn in _turns_of(history)]
     kept: list[_TurnItems] = []
-    left = most_characters
+    characters, items_left = most_characters, most_items
     for turn in reversed(turns):
-        left -= turn.characters
-        if left < 0 and kept:
+        characters -= turn.characters
+        items_left -= turn.count
+        if kept and (characters < 0 or items_left < 0):
             break
         kept.append(turn)
+    is_shorter = len(kept) < len(turns)
     items = [item for turn in reversed(kept) for item in turn.within(most_characters)]
-    return [_user(LEFT_OUT), *items] if len(kept) < len(turns) else items
+    return Excerpt(
+        items=[_user(LEFT_OUT), *items] if is_cut or is_shorter else items,
+        characters=sum(turn.characters for turn in kept),
+        begins_at=kept[-1].turn_id if is_shorter else None,
+        is_one_turn=len(kept) <= 1,
+    )
 
 
 class _TurnItems:
     """What one turn adds to the input; it is kept or left out as a whole."""
 
     def __init__(self, turn: Sequence[ThreadItem], with_reasoning: bool) -> None:
+        self.turn_id = turn[0].turn_id
         self._said = [item for item in turn if item.kind in SAID]
         answered = [item for item in turn if item.kind not in SAID]
         self._answered = list(_paired(list(_replayed(answered, with_reasoning))))
+        self.count = len(turn)
         self.characters = sum(map(_length, self._said)) + sum(
             len(str(item)) for item in self._answered
         )

@@ -17,7 +17,7 @@ from app.storage.tables import assistant_threads, conversations, thread_items
 
 # What is read back of a long thread: its newest turns, each whole.
 _MOST_ITEMS = 500
-_MOST_CHARACTERS = 400_000
+_MOST_CHARACTERS = 1_000_000
 
 _NEXT_POSITION = select(
     conversations.c.assistant_thread_id,
@@ -44,6 +44,7 @@ _NEWEST = (
         thread_items.c.ts,
         thread_items.c.item,
         func.length(thread_items.c.item).label("characters"),
+        assistant_threads.c.kept_from_turn,
     )
     .join_from(
         assistant_threads,
@@ -54,6 +55,7 @@ _NEWEST = (
     .where(
         assistant_threads.c.id == bindparam("assistant_thread_id"),
         thread_items.c.turn_id > bindparam("after_turn"),
+        thread_items.c.turn_id >= func.coalesce(assistant_threads.c.kept_from_turn, 0),
     )
     .order_by(thread_items.c.turn_id.desc(), thread_items.c.position.desc())
     .limit(_MOST_ITEMS + 1)
@@ -120,6 +122,16 @@ async def read_items(
 
     Those up to and including `after_turn` are left out.
     """
+    items, _ = await read_newest(
+        transaction, assistant_thread_id, after_turn=after_turn
+    )
+    return items
+
+
+async def read_newest(
+    transaction: Transaction, assistant_thread_id: int, *, after_turn: int = 0
+) -> tuple[list[ThreadItem], bool]:
+    """Return the newest whole turns, and whether older ones were left out for good."""
     its = {"assistant_thread_id": assistant_thread_id, "after_turn": after_turn}
     rows = (await transaction.execute(_NEWEST, its)).all()
     was_cut = len(rows) > _MOST_ITEMS
@@ -132,7 +144,8 @@ async def read_items(
         if kept and (is_part or characters > _MOST_CHARACTERS):
             break
         kept.extend(_item(row) for row in turn)
-    return kept[::-1]
+    is_cut = bool(rows) and rows[0].kept_from_turn is not None
+    return kept[::-1], is_cut
 
 
 async def erase_text(transaction: Transaction, place: Place, ts: str) -> None:
@@ -165,5 +178,9 @@ def without_text(item: dict[str, object]) -> dict[str, object]:
 
 def _item(row: Row[*tuple[Any, ...]]) -> ThreadItem:
     return ThreadItem(
-        kind=ItemKind(row.kind), item=row.item, author_id=row.author_id, ts=row.ts
+        kind=ItemKind(row.kind),
+        item=row.item,
+        author_id=row.author_id,
+        ts=row.ts,
+        turn_id=row.turn_id,
     )

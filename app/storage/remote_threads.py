@@ -10,9 +10,6 @@ from app.storage.fence import fenced
 from app.storage.history import read_items
 from app.storage.tables import assistant_threads, turns
 
-# The only protocol whose server keeps a thread for us.
-_API = "assistants"
-
 _FIND = (
     select(
         assistant_threads.c.remote_id,
@@ -30,7 +27,7 @@ _FIND = (
     .where(
         assistant_threads.c.team_id == bindparam("team_id"),
         assistant_threads.c.id == bindparam("assistant_thread_id"),
-        assistant_threads.c.api == _API,
+        assistant_threads.c.api == bindparam("api"),
     )
 )
 _SAVE = (
@@ -40,7 +37,7 @@ _SAVE = (
         assistant_threads.c.id == bindparam("its_id"),
     )
     .values(
-        api=_API,
+        api=bindparam("its_api"),
         remote_id=bindparam("its_remote_id"),
         told_turn_id=bindparam("its_told_turn"),
     )
@@ -65,10 +62,15 @@ class RemoteThread:
 
 
 class RemoteThreads:
-    """Finds and notes them; every write raises LeaseLost when the turn moved on."""
+    """Finds and notes them; every write raises LeaseLost when the turn moved on.
 
-    def __init__(self, database: Database) -> None:
+    `api` is the protocol whose threads these are, `assistants` or `conversation`: one
+    does not find what the other has noted.
+    """
+
+    def __init__(self, database: Database, *, api: str) -> None:
         self._database = database
+        self._api = api
 
     async def find(self, turn: Turn) -> RemoteThread | None:
         """Return the other side's thread for the turn's conversation, if it has one."""
@@ -79,6 +81,7 @@ class RemoteThreads:
                     "team_id": turn.lease.team_id,
                     "turn_id": turn.turn_id,
                     "assistant_thread_id": turn.assistant_thread_id,
+                    "api": self._api,
                 },
             )
             row = found.one_or_none()
@@ -90,16 +93,22 @@ class RemoteThreads:
             run_id=row.remote_run_id or "",
         )
 
-    async def told(self, turn: Turn, thread_id: str) -> None:
-        """Note that the other side's thread holds the turn's messages now."""
+    async def told(
+        self, turn: Turn, thread_id: str, *, up_to: int | None = None
+    ) -> None:
+        """Note what the other side's thread holds now: all up to a turn.
+
+        That is the turn in hand, unless `up_to` names another.
+        """
         async with fenced(self._database, turn.lease) as transaction:
             await transaction.execute(
                 _SAVE,
                 {
                     "its_team": turn.lease.team_id,
                     "its_id": turn.assistant_thread_id,
+                    "its_api": self._api,
                     "its_remote_id": thread_id,
-                    "its_told_turn": turn.turn_id,
+                    "its_told_turn": turn.turn_id if up_to is None else up_to,
                 },
             )
 

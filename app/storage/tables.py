@@ -83,6 +83,8 @@ assistant_threads = Table(
     Column("api", String),
     Column("remote_id", String),
     Column("told_turn_id", BigInteger),
+    # Of a thread grown too long: the first turn that the model still sees.
+    Column("kept_from_turn", BigInteger),
 )
 
 conversations = Table(

@@ -27,6 +27,7 @@ from app.domain import (
     Turn,
 )
 from app.storage.remote_threads import RemoteThread
+from app.storage.window import Window
 from app.tools.tool import Tool, ToolContext, tool
 
 TURN = Turn(
@@ -62,17 +63,16 @@ class Played:
         self.history: list[ThreadItem] = []
         self.pauses: list[float] = []
         self.turn = TURN
-        self._turns: list[int] = []
+        self.kept_from: int | None = None
 
-    async def read(
-        self, assistant_thread_id: int, after_turn: int = 0
-    ) -> Sequence[ThreadItem]:
-        assert assistant_thread_id == TURN.assistant_thread_id
-        return [
-            item
-            for item, turn_id in zip(self.history, self._turns, strict=True)
-            if turn_id > after_turn
-        ]
+    async def read(self, turn: Turn) -> Window:
+        assert turn.assistant_thread_id == TURN.assistant_thread_id
+        items = [item for item in self.history if item.turn_id >= (self.kept_from or 0)]
+        return Window(items=items, is_cut=self.kept_from is not None)
+
+    async def begin_at(self, turn: Turn, first_turn: int) -> None:
+        assert turn.assistant_thread_id == TURN.assistant_thread_id
+        self.kept_from = first_turn
 
     async def sleep(self, seconds: float) -> None:
         self.pauses.append(seconds)
@@ -87,8 +87,7 @@ class Played:
         self.add(ThreadItem(kind=kind, item=item))
 
     def add(self, item: ThreadItem) -> None:
-        self.history.append(item)
-        self._turns.append(self.turn.turn_id)
+        self.history.append(replace(item, turn_id=self.turn.turn_id))
 
     def add_pass(self, run: Run, outputs: Mapping[str, str]) -> None:
         for item in run.output:
@@ -114,7 +113,7 @@ class Stage(Played):
             model="a-model",
             instructions="Be brief.",
             tools=TOOLS,
-            history=self.read,
+            histories=self,
             capabilities=capabilities,
             limits=limits,
             sleep=self.sleep,
@@ -150,7 +149,8 @@ class ThreadsStage(Played):
         self.run_ids[turn.turn_id] = run_id
 
     async def items(self, turn: Turn, *, after_turn: int = 0) -> Sequence[ThreadItem]:
-        return await self.read(turn.assistant_thread_id, after_turn)
+        window = await self.read(turn)
+        return [item for item in window.items if item.turn_id > after_turn]
 
 
 class Heard:

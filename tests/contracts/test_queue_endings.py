@@ -255,7 +255,7 @@ async def test_of_a_long_history_the_newest_whole_turns_are_read(
         await queue.add(said(f"ask {when}", when=when, thread=0, mention=True))
         turn = await queue.claim_one()
         await queue.store.prepare(turn.lease, items_of(turn), {})
-        output = [{"text": f"say {when}" + "." * 20_000} for _ in range(4)]
+        output = [{"text": f"say {when}" + "." * 50_000} for _ in range(4)]
         await queue.store.finish(turn.lease, COMPLETED, TurnState.DONE, output=output)
 
     kept = await _history(queue, turn)
@@ -284,7 +284,7 @@ async def test_of_a_history_of_many_items_the_newest_whole_turns_are_read(
 async def test_a_single_enormous_turn_is_read_whole(database: Database) -> None:
     queue = Queue(database)
     turn = await _prepared(queue)
-    output = [{"text": "." * 100_000} for _ in range(6)]
+    output = [{"text": "." * 300_000} for _ in range(6)]
 
     await queue.store.finish(turn.lease, COMPLETED, TurnState.DONE, output=output)
 

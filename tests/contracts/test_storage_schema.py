@@ -60,7 +60,7 @@ async def test_a_database_from_a_newer_version_is_told_in_a_sentence(
     fault = await schema_fault(database)
 
     async with database.write() as transaction:
-        await transaction.execute(text("UPDATE alembic_version SET version_num='0002'"))
+        await transaction.execute(text("UPDATE alembic_version SET version_num='0003'"))
     assert fault == (
         "The database is from a newer version than this program: update it."
     )

@@ -15,6 +15,7 @@ from app.domain import (
     Run,
     RunStatus,
     ToolCall,
+    Turn,
     TurnState,
 )
 from app.storage.data_messages import DataMessages
@@ -24,6 +25,7 @@ from app.storage.reply_parts import ReplyParts
 from app.storage.rooms import Rooms
 from app.storage.tables import metadata
 from app.storage.tool_calls import ToolLedger
+from app.storage.window import HistoryWindow
 from tests.contracts.queue_words import (
     ANA,
     BEN,
@@ -86,11 +88,7 @@ async def _everything(queue: Queue) -> None:
     run = Run(
         run_id="r", status=RunStatus.REQUIRES_ACTION, tool_calls=(call,), output=({},)
     )
-    threads = RemoteThreads(database)
-    await threads.told(turn, "thread_1")
-    await threads.began(turn, "run_1")
-    await threads.find(turn)
-    await threads.items(turn, after_turn=1)
+    await _everything_on_the_other_side(database, turn)
     await ledger.commit_pass(lease, 0, run)
     await ledger.start(lease, 0, "c")
     await rooms.all(TEAM)
@@ -119,6 +117,17 @@ async def _everything(queue: Queue) -> None:
     ending = Ending(status=RunStatus.CANCELLED)
     await queue.store.finish(turn.lease, ending, TurnState.CANCELLED)
     await queue.leases.retire("worker")
+
+
+async def _everything_on_the_other_side(database: Database, turn: Turn) -> None:
+    window = HistoryWindow(database)
+    await window.begin_at(turn, 1)
+    await window.read(turn)
+    threads = RemoteThreads(database, api="conversation")
+    await threads.told(turn, "thread_1", up_to=0)
+    await threads.began(turn, "run_1")
+    await threads.find(turn)
+    await threads.items(turn, after_turn=1)
 
 
 async def test_every_statement_names_the_workspace_but_two(database: Database) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 _OVERHEARD = re.compile(r"[\[(]\s*overheard[^\])]*[\])]\s*", re.IGNORECASE)
 _AUTHOR = re.compile(r"^(?P<name>[^:\n]{1,80}?)\s*:\s(?P<text>.*)$", re.DOTALL)
 _ADDRESS = re.compile(r"^(?:\s*(?:<@\w+>|@[\w.-]+)[,:]?\s*)+")
+# A remark of whoever put the input together, as stage directions are.
+_ASIDE = re.compile(r"\([^()]*\)")
 _COMMANDS = ("say exactly", "call exactly", "call forever")
 
 
@@ -105,7 +107,7 @@ def _line(position: int, item: Mapping[str, Any]) -> Line:
         role="user",
         author=author,
         text=said,
-        overheard=bool(marked),
+        overheard=bool(marked) or (author is None and bool(_ASIDE.fullmatch(said))),
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.assistants.responses_input import InputItem, input_items, said_since_asked
+from app.assistants.responses_input import InputItem, excerpt, said_since_asked
 from app.domain import ItemKind, ThreadItem
 
 
@@ -39,7 +39,7 @@ def answer(text: str) -> ThreadItem:
 
 
 def read(*history: ThreadItem, most: int = 10_000, thoughts: bool = True) -> list[Any]:
-    return input_items(history, most_characters=most, with_reasoning=thoughts)
+    return excerpt(history, most_characters=most, with_reasoning=thoughts).items
 
 
 def contents(items: list[InputItem]) -> list[Any]:
