@@ -44,6 +44,7 @@ from app.storage.tool_calls import ToolLedger
 from app.storage.turns import TurnStore
 from app.storage.wakeup import Wakeup
 from app.storage.window import HistoryWindow
+from app.tools.found import own_tools
 from app.tools.home import home_tools
 from app.tools.toolbox import Toolbox
 from app.turns.answer import Answerer
@@ -248,7 +249,7 @@ async def _runner(
     settings: Settings, database: Database, stack: AsyncExitStack
 ) -> TurnRunner:
     ledger = ToolLedger(database)
-    toolbox = Toolbox(home_tools(Rooms(database)), ledger)
+    toolbox = Toolbox((*home_tools(Rooms(database)), *own_tools()), ledger)
     client = await model_client_of(settings, stack)
     assistant = _assistant(settings, client, toolbox, database)
     return TurnRunner(assistant=assistant, toolbox=toolbox, ledger=ledger)

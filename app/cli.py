@@ -13,6 +13,7 @@ from app import bootstrap
 from app.doctor import examine
 from app.errors import (
     DatabaseUnavailable,
+    FaultyTools,
     SettingsError,
     SlackError,
     SlackUnavailable,
@@ -41,6 +42,8 @@ def main() -> None:
         sys.exit(asyncio.run(_until_told_to_stop(arguments.command(arguments))))
     except SettingsError as error:
         _fail("These settings need a look:", *error.faults)
+    except FaultyTools as error:
+        _fail("These tools need a look:", *error.faults)
     except (SlackError, DatabaseUnavailable, OSError) as error:
         _fail(_said(error))
 

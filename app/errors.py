@@ -2,6 +2,7 @@
 
 ThreadlineError
 ├── SettingsError                 the operator: a setting is missing or wrong
+├── FaultyTools                   the operator: a tool can't be offered as written
 ├── StorageError
 │   ├── LeaseLost                 nobody: another process goes on with the turn
 │   └── DatabaseUnavailable       the operator: the database does not answer
@@ -27,6 +28,14 @@ class ThreadlineError(Exception):
 
 class SettingsError(ThreadlineError):
     """Settings are missing or contradict each other; `faults` names each in a line."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+class FaultyTools(ThreadlineError):
+    """Tools can't be offered to the model; `faults` says of each what to mend."""
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__("\n".join(faults))

@@ -16,6 +16,8 @@ from app.tools.schema import plain_schema
 
 Effect = Literal["read", "write"]
 ToolResult: TypeAlias = str | Mapping[str, Any]
+Found = Literal["done", "not_done", "unknown"]
+Check = Callable[..., Awaitable[Found]]
 
 _FAULTS_TOLD = 3
 
@@ -53,6 +55,7 @@ class Tool:
     `label` and `outcome` are templates over the arguments, for people: "setting
     {room}", "the {room} was set to {temperature} °C". `time_limit` is in seconds. A
     `stored` tool changes nothing but our database, through its context's transaction.
+    `check`, with the call's own arguments, finds out whether a call has taken effect.
     """
 
     name: str
@@ -65,6 +68,7 @@ class Tool:
     stored: bool
     model: type[BaseModel]
     body: Callable[..., Awaitable[ToolResult]]
+    check: Check | None
 
     @property
     def is_write(self) -> bool:
@@ -98,11 +102,13 @@ def tool(
     outcome: str | None = None,
     time_limit: float = 30.0,
     stored: bool = False,
+    check: Check | None = None,
 ) -> Callable[[Callable[..., Awaitable[ToolResult]]], Tool]:
     """Make a Tool of `async def f(context, …)`.
 
     The signature is the schema, the docstring the description, the function's name
-    the tool's unless `name` is given.
+    the tool's unless `name` is given. Raises TypeError for a function that is not
+    async, takes no context first, or has an argument without a type.
     """
 
     def made(body: Callable[..., Awaitable[ToolResult]]) -> Tool:
@@ -119,6 +125,7 @@ def tool(
             stored=stored,
             model=model,
             body=body,
+            check=check,
         )
 
     return made
@@ -140,8 +147,15 @@ def fields_of(template: str) -> set[str]:
 
 
 def _model_of(name: str, body: Callable[..., Awaitable[ToolResult]]) -> type[BaseModel]:
+    if not inspect.iscoroutinefunction(body):
+        raise TypeError(f"{name} must be an async function")
     hints = get_type_hints(body, include_extras=True)
-    _, *parameters = inspect.signature(body).parameters.values()
+    context, *parameters = inspect.signature(body).parameters.values() or (None,)
+    if context is None or hints.get(context.name) is not ToolContext:
+        raise TypeError(f"the first argument of {name} must be a ToolContext")
+    for parameter in parameters:
+        if parameter.name not in hints:
+            raise TypeError(f"the argument {parameter.name} of {name} has no type")
     fields: dict[str, Any] = {
         parameter.name: (
             hints[parameter.name],

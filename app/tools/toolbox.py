@@ -4,6 +4,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
@@ -17,11 +18,11 @@ from app.domain import (
     ToolOutput,
     Turn,
 )
-from app.errors import StorageError, ToolError
+from app.errors import FaultyTools, StorageError, ToolError
 from app.storage.database import Transaction
 from app.storage.tool_calls import ToolLedger
 from app.tools.schema import schema_faults
-from app.tools.tool import Tool, ToolContext, fields_of, filled
+from app.tools.tool import Found, Tool, ToolContext, fields_of, filled
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,8 @@ _LABEL_LENGTH = 100
 _ERROR = "Error: "
 _UNKNOWN = f"{_ERROR}the outcome is unknown; it was not run again."
 _CUT = "… (cut)"
-_TOO_MANY = f"not run: at most {MAX_CALLS} calls at once; call the rest again."
+_TOO_MANY = f"not run: at most {MAX_CALLS} calls for one answer; say what is left."
+_HAS_HAPPENED = "Done, by the call that was broken off."
 
 Show = Callable[[StoredDataMessage], None]
 
@@ -52,7 +54,7 @@ class Toolbox:
 
     def __init__(self, tools: Sequence[Tool], ledger: ToolLedger) -> None:
         if faults := _faults(tools):
-            raise ValueError("; ".join(faults))
+            raise FaultyTools(faults)
         self._tools = {tool.name: tool for tool in tools}
         self._ledger = ledger
 
@@ -88,6 +90,33 @@ class Toolbox:
         """
         return next((call for call in calls if self._is_uncertain(call)), None)
 
+    async def find_out(
+        self, turn: Turn, calls: Sequence[LedgerCall]
+    ) -> list[LedgerCall]:
+        """Return `calls` as they are once the uncertain ones were looked into.
+
+        A call whose tool finds it done has its result now, and one found not done is
+        to be run; what no tool can tell stays as it is.
+        """
+        return [
+            await self._found(turn, call) if self._is_uncertain(call) else call
+            for call in calls
+        ]
+
+    async def _found(self, turn: Turn, known: LedgerCall) -> LedgerCall:
+        tool = self._tools.get(known.call.name)
+        if tool is None:
+            return known
+        batch = _Batch(self._ledger, turn, known.pass_no, show=_show_nobody)
+        match await batch.check(tool, known.call):
+            case "done":
+                done = await batch.commit(known.call, _HAS_HAPPENED)
+                return replace(known, state=CallState.DONE, result=done.output)
+            case "not_done":
+                return replace(known, state=CallState.PROPOSED)
+            case _:
+                return known
+
     def describe(self, call: LedgerCall) -> str:
         """Say what `call` has done if it was done: "the kitchen was set to 23 °C"."""
         tool = self._tools.get(call.call.name)
@@ -104,18 +133,19 @@ class Toolbox:
         *,
         stop: asyncio.Event,
         show: Show,
+        made: int = 0,
     ) -> list[ToolOutput]:
         """Run `calls` and return the outputs in their order, committed and shown.
 
         Calls run in order, neighbouring reads together. What the ledger has done
         already is not run again, nor is an uncertain write. Once `stop` is set nothing
         starts, reads are given up, a write that has begun is waited for; calls given
-        up or never begun have no output.
+        up or never begun have no output. `made` calls of the turn came before these.
         """
         batch = _Batch(self._ledger, turn, pass_no, show)
         known = [_known(pass_no, call) for call in calls]
         outputs: list[ToolOutput] = []
-        for together, group in groupby(enumerate(known), self._turn_taking):
+        for together, group in groupby(enumerate(known, made), self._turn_taking):
             if together == "reads":
                 jobs = [self._job(batch, place, call) for place, call in group]
                 results = await _until_stopped(jobs, stop)
@@ -192,6 +222,21 @@ class _Batch:
             stored = await self._finish(transaction, call, output, context.data)
         return self._shown(call, output, stored)
 
+    async def check(self, tool: Tool, call: ToolCall) -> Found:
+        """Let a tool find out whether a call of it took effect."""
+        if tool.check is None:
+            return "unknown"
+        try:
+            async with asyncio.timeout(tool.time_limit):
+                return await tool.check(
+                    self._context(call), **tool.parse(call.arguments)
+                )
+        except StorageError:
+            raise
+        except Exception as error:  # noqa: BLE001 - around a tool's body
+            _log_failure(tool, self._turn, error)
+            return "unknown"
+
     async def commit(
         self, call: ToolCall, output: str, data: Sequence[DataMessage] = ()
     ) -> ToolOutput:
@@ -247,16 +292,18 @@ async def _result(tool: Tool, context: ToolContext, values: Mapping[str, Any]) -
             f"{tool.name} took longer than {tool.time_limit:g} s.{_doubt(tool)}"
         ) from None
     except Exception as error:
-        # Not the error's own words: they may repeat what somebody wrote.
-        log.error(  # noqa: TRY400
-            "tool failed",
-            extra={
-                "tool": tool.name,
-                "turn_id": context.turn.turn_id,
-                **telemetry.fault(error),
-            },
-        )
+        _log_failure(tool, context.turn, error)
         raise ToolError(f"{tool.name} failed.{_doubt(tool)}") from error
+
+
+def _log_failure(tool: Tool, turn: Turn, error: Exception) -> None:
+    # Not the error's own words: they may repeat what somebody wrote.
+    facts = {"tool": tool.name, "turn_id": turn.turn_id, **telemetry.fault(error)}
+    log.error("tool failed", extra=facts)
+
+
+def _show_nobody(message: StoredDataMessage) -> None:
+    """Show nothing: a check has nothing to show."""
 
 
 def _doubt(tool: Tool) -> str:
@@ -324,3 +371,5 @@ def _faults_of(tool: Tool) -> Iterator[str]:
         yield f"its texts speak of unknown arguments: {', '.join(sorted(unknown))}"
     if tool.stored and not tool.is_write:
         yield "a read has nothing to store"
+    if tool.check and (tool.stored or not tool.is_write):
+        yield "only a write with effects elsewhere needs a check"

@@ -15,7 +15,7 @@ from app.domain import (
     Turn,
 )
 from app.storage.tool_calls import ToolLedger
-from app.tools.toolbox import Toolbox, is_error
+from app.tools.toolbox import MAX_CALLS, Toolbox, is_error
 from app.turns.reply import Reply
 from app.turns.response import AssistantResponse, StoreData
 
@@ -49,21 +49,28 @@ class TurnRunner:
         """
         response = AssistantResponse(reply, store_data=store_data, stop=stop)
         passes = await self.ledger.calls(turn.lease) if turn.is_prepared else []
+        passes = await self.toolbox.find_out(turn, passes)
         if passes and (doubt := self._doubt(passes)):
             return TurnRun(run=doubt)
         stream = await self._first_stream(turn, passes, reply, stop)
-        pass_no = max((call.pass_no for call in passes), default=0)
+        pass_no, made = max((call.pass_no for call in passes), default=0), len(passes)
         run = await response.forward_stream(stream)
         while run.status is RunStatus.REQUIRES_ACTION:
             pass_no += 1
             await self.ledger.commit_pass(turn.lease, pass_no, run)
-            if pass_no > MAX_TOOL_ROUNDS:
+            if pass_no > MAX_TOOL_ROUNDS or made >= MAX_CALLS:
                 await self.assistant.cancel(turn, run)
                 return TurnRun(run=_too_many_rounds(run))
             reply.show_step(self.toolbox.label(run.tool_calls))
             outputs = await self.toolbox.call(
-                turn, pass_no, run.tool_calls, stop=stop, show=reply.attach
+                turn,
+                pass_no,
+                run.tool_calls,
+                stop=stop,
+                show=reply.attach,
+                made=made,
             )
+            made += len(run.tool_calls)
             if stop.is_set():
                 await self.assistant.cancel(turn, run)
                 return TurnRun(run=replace(run, status=RunStatus.CANCELLED, output=()))
@@ -101,7 +108,12 @@ class TurnRunner:
         last_pass = [call for call in passes if call.pass_no == passes[-1].pass_no]
         if any(call.state is not CallState.DONE for call in last_pass):
             await self.toolbox.call(
-                turn, last_pass[0].pass_no, last_pass, stop=stop, show=reply.attach
+                turn,
+                last_pass[0].pass_no,
+                last_pass,
+                stop=stop,
+                show=reply.attach,
+                made=len(passes) - len(last_pass),
             )
         return self.assistant.resume(turn)
 

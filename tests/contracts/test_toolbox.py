@@ -23,7 +23,7 @@ from app.storage.database import Database
 from app.storage.rooms import Rooms
 from app.storage.tool_calls import ToolLedger
 from app.tools.home import home_tools
-from app.tools.tool import Tool, ToolContext, tool
+from app.tools.tool import Check, Found, Tool, ToolContext, tool
 from app.tools.toolbox import MAX_CALLS, Toolbox
 
 from .queue_words import ANA, TEAM, Queue, items_of, said
@@ -410,6 +410,42 @@ async def test_a_write_cut_off_by_a_crash_is_in_doubt_and_not_run_again(home: Ho
     assert "unknown" in outputs[0].output
     assert times == 1
     assert await home.states() == [CallState.UNKNOWN]
+
+
+async def looks_in_vain(context: ToolContext) -> Found:
+    raise OSError("secret words of a device")
+
+
+async def takes_forever(context: ToolContext) -> Found:
+    await asyncio.Event().wait()
+    return "done"
+
+
+@pytest.mark.parametrize("check", [looks_in_vain, takes_forever])
+async def test_a_check_that_can_not_tell_leaves_the_doubt(
+    home: Home, check: Check, caplog: pytest.LogCaptureFixture
+):
+    @tool(effect="write", label="ringing", time_limit=0.01, check=check)
+    async def ringBell(context: ToolContext) -> str:  # noqa: N802
+        """Ring the bell."""
+        return "rang"
+
+    home.equip(ringBell)
+    await home.propose(calling("ringBell"))
+    await home.ledger.start(home.turn.lease, 1, "c1")
+    known = await home.ledger.calls(home.turn.lease)
+
+    assert await home.toolbox.find_out(home.turn, known) == known
+    assert home.toolbox.uncertain(known) == known[0]
+    assert "secret" not in caplog.text
+
+
+async def test_a_call_of_a_tool_that_is_gone_is_no_riddle(home: Home):
+    await home.propose(calling("nobody"))
+    await home.ledger.start(home.turn.lease, 1, "c1")
+    known = await home.ledger.calls(home.turn.lease)
+
+    assert await home.toolbox.find_out(home.turn, known) == known
 
 
 async def test_a_stored_write_or_a_read_is_never_in_doubt(home: Home):

@@ -6,7 +6,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from app.domain import ToolCall
-from app.errors import ToolError
+from app.errors import FaultyTools, ToolError
 from app.storage.database import Database
 from app.storage.rooms import ROOMS, Rooms
 from app.storage.tool_calls import ToolLedger
@@ -149,7 +149,7 @@ def test_a_toolbox_says_what_is_wrong_with_its_tools():
     async def bad(context: ToolContext, nested: Open, items: list[Any]) -> str:
         return ""
 
-    with pytest.raises(ValueError, match="bad name") as refused:
+    with pytest.raises(FaultyTools, match="bad name") as refused:
         toolbox(bad, look_up, look_up)
 
     told = str(refused.value)
