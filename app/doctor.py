@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from urllib.parse import quote
 
+import aiohttp
 import openai
 
 from app.assistants.assistants_wire import HEADERS
@@ -95,7 +96,7 @@ async def _model(settings: Settings, stack: AsyncExitStack) -> list[Finding]:
         # Small servers list no models; that they answer is what counts.
         says = f"The model's server answers ({error.status_code} to a list of models)."
         return [Finding(is_fine=True, says=says)]
-    except openai.APIConnectionError:
+    except (openai.APIConnectionError, aiohttp.ClientError):
         return [Finding(is_fine=False, says="The model's server does not answer.")]
     if listed.data and model not in {each.id for each in listed.data}:
         return [Finding(is_fine=False, says=f"OPENAI_MODEL: no {model} there.")]

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, cast
 
-import anyio
+import aiohttp
 import httpx2
 import openai
 from openai._types import RequestOptions
@@ -23,8 +23,9 @@ _POOL = 10.0
 _SHORT = 30.0
 _GET_RETRIES = 2
 
-# What the openai client catches around its own requests, for what we read ourselves.
-_CUT = (httpx2.RequestError, ssl.SSLError, anyio.EndOfStream)
+# aiohttp's own errors are those that the openai client's transport does not translate:
+# an answer that is no HTTP, from its first line or from somewhere in the middle.
+_CUT = (httpx2.RequestError, ssl.SSLError, aiohttp.ClientError)
 
 
 class ServerStream:
@@ -141,7 +142,7 @@ async def _answer(
         return await patience.wait_for(request, limits.first_event)
     except openai.APIStatusError as error:
         raise failures.refused_request(error) from error
-    except openai.APIConnectionError as error:
+    except (openai.APIConnectionError, aiohttp.ClientError) as error:
         raise failures.unreachable() from error
     except Silence as error:
         raise failures.fell_silent() from error

@@ -5,13 +5,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-import httpx2
 from openai import AsyncOpenAI
 
 from app.assistants.assistants_api import AssistantsAssistant
 from app.assistants.patience import Limits
 from app.assistants.responses_api import ResponsesAssistant
 from app.assistants.responses_profile import Capabilities
+from app.connections import model_transport
 from app.domain import (
     ChannelKind,
     ItemKind,
@@ -188,8 +188,7 @@ async def hear(stream: AsyncGenerator[RunEvent]) -> Heard:
 
 @asynccontextmanager
 async def client_of(base_url: str) -> AsyncIterator[AsyncOpenAI]:
-    http = httpx2.AsyncClient(trust_env=False)
     async with AsyncOpenAI(
-        api_key="sk-sandbox-key", base_url=base_url, http_client=http
+        api_key="sk-sandbox-key", base_url=base_url, http_client=model_transport(None)
     ) as client:
         yield client
