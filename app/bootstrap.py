@@ -15,6 +15,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from app.assistants.assistant import Assistant
 from app.assistants.assistants_api import AssistantsAssistant
 from app.assistants.instructions import INSTRUCTIONS
+from app.assistants.prices import bill, price_of
 from app.assistants.responses_api import ResponsesAssistant
 from app.connections import model_client_of, open_database, slack_client
 from app.domain import Turn
@@ -47,7 +48,7 @@ from app.storage.window import HistoryWindow
 from app.tools.found import own_tools
 from app.tools.home import home_tools
 from app.tools.toolbox import Toolbox
-from app.turns.answer import Answerer
+from app.turns.answer import Answerer, Bill
 from app.turns.prepare import Preparation
 from app.turns.reply import Reply
 from app.turns.run_turn import TurnRunner
@@ -208,6 +209,7 @@ async def _start_answering(
         runner=runner,
         store=store,
         data_messages=DataMessages(database),
+        bill=_bill(settings),
     )
     await worker.start(answerer)
     return worker, intake
@@ -275,6 +277,15 @@ def _assistant(
         tools=toolbox.tools,
         histories=HistoryWindow(database),
     )
+
+
+def _bill(settings: Settings) -> Bill | None:
+    if not settings.show_usage:
+        return None
+    # The model of an assistant is its server's to know.
+    is_ours = settings.assistant_api == "responses"
+    price = price_of(settings.openai_model) if is_ours else None
+    return lambda usage: bill(usage, price)
 
 
 def _readiness(

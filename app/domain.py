@@ -199,7 +199,8 @@ class Turn:
     dropped ones are left out. `attempt` counts how often the turn was taken from a
     dead owner. `is_prepared` says that its messages are in the history already,
     `has_read_untrusted` that the history holds, or will hold, what no member wrote
-    to the bot: files, outsiders, what was said before it came.
+    to the bot: files, outsiders, what was said before it came. `usage` is what its
+    committed passes have cost a former owner.
     """
 
     lease: Lease
@@ -211,6 +212,7 @@ class Turn:
     is_prepared: bool = False
     is_first_turn: bool = False
     has_read_untrusted: bool = False
+    usage: "Usage | None" = None
 
     @property
     def turn_id(self) -> int:
@@ -278,7 +280,9 @@ class Usage:
     cached_tokens: int = 0
     output_tokens: int = 0
 
-    def __add__(self, other: "Usage") -> "Usage":
+    def __add__(self, other: "Usage | None") -> "Usage":
+        if other is None:
+            return self
         return Usage(
             input_tokens=self.input_tokens + other.input_tokens,
             cached_tokens=self.cached_tokens + other.cached_tokens,
@@ -292,6 +296,7 @@ class RunError:
 
     code: str
     message: str
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -472,12 +477,14 @@ class Ending:
     """How a turn ends, as it is shown and stored.
 
     `changed_something` is true once a tool has changed anything; `stopped_by` is a
-    Slack user id; `error_id` is what the reader can quote and the log holds.
+    Slack user id; `error_id` is what the reader can quote and the log holds. `bill` is
+    what people are told of the usage, if anything.
     """
 
     status: RunStatus
     seconds: float = 0.0
     usage: Usage | None = None
+    bill: str = ""
     error: RunError | None = None
     error_id: str | None = None
     incomplete_reason: str | None = None

@@ -16,7 +16,8 @@ ThreadlineError
 ├── UnsafePayload                 us: the outbound gate refused to send it
 ├── AssistantError                `code` is for the log, `message` for people
 │   ├── AssistantUnavailable      nobody: the model is busy or away, try again
-│   ├── AssistantRefused          the operator: key, model, budget or request refused
+│   ├── AssistantRefused          the operator: key, model or request refused
+│   │   └── BudgetUsedUp          the operator: nothing is answered until then
 │   └── StreamEndedEarly          nobody: the stream stopped without a terminal event
 └── ToolError                     the model: its output says so; people never see it
 """
@@ -96,12 +97,16 @@ class UnsafePayload(ThreadlineError):
 
 
 class AssistantError(ThreadlineError):
-    """The model did not answer; `code` is for the log, `message` for people."""
+    """The model did not answer; `code` is for the log, `message` for people.
+
+    `request_id` is the server's name for the request, once it has given one.
+    """
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(code)
         self.code = code
         self.message = message
+        self.request_id: str | None = None
 
 
 class AssistantUnavailable(AssistantError):
@@ -116,6 +121,10 @@ class AssistantUnavailable(AssistantError):
 
 class AssistantRefused(AssistantError):
     """The key, the model, the budget or the request was refused; a retry is no use."""
+
+
+class BudgetUsedUp(AssistantRefused):
+    """The server takes no request until somebody pays."""
 
 
 class StreamEndedEarly(AssistantError):

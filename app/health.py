@@ -1,9 +1,14 @@
 """Where a load balancer looks, and the server that all routes share."""
 
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
+
+from app import telemetry
+
+_NOT_A_NAME = re.compile(r"[^A-Za-z0-9_.]")
 
 
 def add_health_routes(
@@ -11,7 +16,8 @@ def add_health_routes(
 ) -> None:
     """Answer `/healthz` while the process lives, `/readyz` while it can answer people.
 
-    A process that is not ready answers 503 with what is missing.
+    A process that is not ready answers 503 with what is missing. `/metrics` tells how
+    often what has happened, as Prometheus reads it (its text format, version 0.0.4).
     """
 
     async def healthz(_: web.Request) -> web.Response:
@@ -23,8 +29,21 @@ def add_health_routes(
             return web.Response(status=503, text=f"not ready: {missing}\n")
         return web.Response(text="ready\n")
 
+    async def metrics(_: web.Request) -> web.Response:
+        headers = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+        return web.Response(text=_metrics(), headers=headers)
+
+    web_app.router.add_get("/metrics", metrics)
     web_app.router.add_get("/healthz", healthz)
     web_app.router.add_get("/readyz", readyz)
+
+
+def _metrics() -> str:
+    counted = (
+        f'threadline_events_total{{event="{_NOT_A_NAME.sub("_", name)}"}} {times}'
+        for name, times in sorted(telemetry.counters.items())
+    )
+    return "\n".join(["# TYPE threadline_events_total counter", *counted, ""])
 
 
 @asynccontextmanager

@@ -210,6 +210,7 @@ class Settings(BaseModel):
     allowed_bots: BotIds = frozenset()
     allowed_link_hosts: HostNames = frozenset()
     turns_per_person_per_hour: Count = 30
+    show_usage: Switch = False
 
     @property
     def delivery(self) -> Delivery:

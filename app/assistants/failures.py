@@ -13,6 +13,7 @@ from app.errors import (
     AssistantError,
     AssistantRefused,
     AssistantUnavailable,
+    BudgetUsedUp,
     StreamEndedEarly,
 )
 
@@ -43,18 +44,20 @@ class _Row:
     may_pass: bool = False
 
 
+_EMPTY_PURSE = _Row(_BUDGET)
+
 # A code is the server's word; where it gives none, its `type` stands in.
 _BY_CODE: Mapping[str, _Row] = {
     "invalid_api_key": _Row(_NO_KEY),
     "model_not_found": _Row(_NO_MODEL),
     "context_length_exceeded": _Row(_TOO_LONG),
-    "insufficient_quota": _Row(_BUDGET),
-    "billing_hard_limit_reached": _Row(_BUDGET),
-    "billing_not_active": _Row(_BUDGET),
-    "credit_balance_exhausted": _Row(_BUDGET),
-    "organization_spend_limit_exceeded": _Row(_BUDGET),
-    "project_spend_limit_exceeded": _Row(_BUDGET),
-    "organization_usage_limit_exceeded": _Row(_BUDGET),
+    "insufficient_quota": _EMPTY_PURSE,
+    "billing_hard_limit_reached": _EMPTY_PURSE,
+    "billing_not_active": _EMPTY_PURSE,
+    "credit_balance_exhausted": _EMPTY_PURSE,
+    "organization_spend_limit_exceeded": _EMPTY_PURSE,
+    "project_spend_limit_exceeded": _EMPTY_PURSE,
+    "organization_usage_limit_exceeded": _EMPTY_PURSE,
     "rate_limit_exceeded": _Row(_BUSY, may_pass=True),
     "slow_down": _Row(_BUSY, may_pass=True),
     "overloaded_error": _Row(_BUSY, may_pass=True),
@@ -69,7 +72,7 @@ _BY_CODE: Mapping[str, _Row] = {
 _BY_STATUS: Mapping[int, _Row] = {
     400: _Row(_BAD_REQUEST),
     401: _Row(_NO_KEY),
-    402: _Row(_BUDGET),
+    402: _EMPTY_PURSE,
     403: _Row(_NOT_ALLOWED),
     404: _Row(_NO_MODEL),
     408: _Row(_TROUBLE, may_pass=True),
@@ -113,6 +116,8 @@ def failure(
     row = _BY_CODE.get(code or "") or _BY_CODE.get(kind or "") or _by_status(status)
     if row.may_pass:
         return AssistantUnavailable(name, row.sentence, retry_after)
+    if row is _EMPTY_PURSE:
+        return BudgetUsedUp(name, row.sentence)
     return AssistantRefused(name, row.sentence)
 
 

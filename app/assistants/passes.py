@@ -13,6 +13,7 @@ from openai import AsyncOpenAI
 
 from app import telemetry
 from app.assistants import failures
+from app.assistants.breaker import BudgetBreaker
 from app.assistants.patience import Limits
 from app.assistants.sse import ServerEvent
 from app.assistants.streaming import hear_out, open_stream
@@ -68,7 +69,8 @@ class Attempt(Protocol):
 class Passes:
     """Streams the passes of turns, each turn's all within one deadline.
 
-    A pass that failed is tried again, at most four times, when that may help.
+    A pass that failed is tried again, at most four times, when that may help. Once the
+    budget is used up all passes fail at once, until a request is taken again.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Passes:
         self._limits = limits
         self._sleep = sleep
         self._began: dict[int, float] = {}
+        self._breaker = BudgetBreaker()
 
     def start_clock(self, turn: Turn) -> None:
         """Let the time of the turn's run begin now."""
@@ -99,6 +102,9 @@ class Passes:
         deadline = self._deadline(turn)
         for retry in range(1, RETRIES + 2):
             attempt = begin()
+            if refused := self._breaker.refusal():
+                failed: AssistantError = refused
+                break
             try:
                 async with aclosing(attempt.events(deadline)) as events:
                     async for event in events:
@@ -108,7 +114,9 @@ class Passes:
                 return
             except AssistantError as error:
                 failed = error
+                self._breaker.failed(error)
             else:
+                self._breaker.succeeded()
                 return
             pause = self._pause(failed, retry, deadline)
             if pause is None or not attempt.may_be_repeated:
@@ -156,6 +164,7 @@ class Passes:
         except AssistantError as error:
             telemetry.count(f"assistant.failures.{type(error).__name__}")
             facts |= failures.log_facts(error)
+            error.request_id = facts.get("request_id")
             log.warning("pass failed", extra=facts)
             raise
 
@@ -190,5 +199,5 @@ def _retrying(run: Run, retry: int, pause: float) -> Run:
 
 
 def _failed(run: Run, error: AssistantError) -> Run:
-    told = RunError(code=error.code, message=error.message)
+    told = RunError(code=error.code, message=error.message, request_id=error.request_id)
     return replace(run, status=RunStatus.FAILED, error=told)

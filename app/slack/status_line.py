@@ -54,6 +54,8 @@ def final_line(ending: Ending) -> str:
             parts.append(f"stopped{by} after {_duration(ending.seconds)}")
         case _:
             pass
+    if ending.bill:
+        parts.append(ending.bill)
     return " · ".join(parts)
 
 

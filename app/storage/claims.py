@@ -26,6 +26,7 @@ from app.domain import (
     Turn,
     TurnMessage,
     TurnState,
+    Usage,
 )
 from app.storage.database import Database, Transaction
 from app.storage.tables import (
@@ -144,6 +145,9 @@ _RANKED = (
     select(
         turns.c.id.label("turn_id"),
         turns.c.attempt,
+        turns.c.input_tokens,
+        turns.c.cached_tokens,
+        turns.c.output_tokens,
         _ITS_ITEMS.label("is_prepared"),
         ~_EARLIER_ITEMS.label("is_first_turn"),
         or_(~_STARTED_HERE, _FROM_OUTSIDE).label("has_read_untrusted"),
@@ -301,6 +305,17 @@ def _turn(place: _AnyRow, assistant_thread_id: int, rows: Sequence[_AnyRow]) -> 
         is_prepared=bool(about.is_prepared),
         is_first_turn=bool(about.is_first_turn),
         has_read_untrusted=bool(about.has_read_untrusted),
+        usage=_usage(about),
+    )
+
+
+def _usage(row: _AnyRow) -> Usage | None:
+    if row.input_tokens is None:
+        return None
+    return Usage(
+        input_tokens=row.input_tokens,
+        cached_tokens=row.cached_tokens,
+        output_tokens=row.output_tokens,
     )
 
 

@@ -18,6 +18,7 @@ from app.domain import (
 from app.storage.database import Database, Transaction
 from app.storage.history import append_items
 from app.storage.tables import READY, conversations, inbox, tool_calls, turns
+from app.storage.usage import save_usage
 
 _NOT_RUN = "not run: stopped"
 _UNKNOWN = "outcome unknown"
@@ -119,6 +120,7 @@ async def end_turn(
             "its_blocker": ending.blocked_by,
         },
     )
+    await save_usage(transaction, lease, ending.usage)
     freed = await transaction.execute(_FREE, {**its, "its_id": lease.conversation_id})
     return str(freed.scalar_one()) == "ready"
 

@@ -175,6 +175,10 @@ turns = Table(
     Column("stop_by", String),
     Column("error", String),
     Column("blocked_by", String),
+    # What its passes took, those of former owners too.
+    Column("input_tokens", BigInteger),
+    Column("cached_tokens", BigInteger),
+    Column("output_tokens", BigInteger),
     Column("claimed_at", Double, nullable=False),
     Column("ended_at", Double),
 )

@@ -17,6 +17,7 @@ from app.domain import (
     StoredDataMessage,
     ThreadItem,
     ToolCall,
+    Usage,
 )
 from app.errors import StorageError
 from app.storage.data_messages import DataMessages
@@ -24,6 +25,7 @@ from app.storage.database import Database, Transaction
 from app.storage.fence import fenced
 from app.storage.history import append_items
 from app.storage.tables import tool_calls
+from app.storage.usage import save_usage
 
 _HAS_PASS = (
     select(tool_calls.c.call_id)
@@ -72,10 +74,13 @@ class ToolLedger:
         self._database = database
         self._data_messages = DataMessages(database)
 
-    async def commit_pass(self, lease: Lease, pass_no: int, run: Run) -> None:
+    async def commit_pass(
+        self, lease: Lease, pass_no: int, run: Run, usage: Usage | None = None
+    ) -> None:
         """Commit what a pass has produced and the calls it wants, before any starts.
 
-        A pass is committed once: a repetition changes nothing.
+        A pass is committed once: a repetition changes nothing. `usage` is what the turn
+        has cost until now.
         """
         its = {
             "team_id": lease.team_id,
@@ -90,6 +95,7 @@ class ToolLedger:
                 lease,
                 [ThreadItem(kind=ItemKind.OUTPUT, item=item) for item in run.output],
             )
+            await save_usage(transaction, lease, usage)
             await transaction.execute(
                 _PROPOSE,
                 [

@@ -18,13 +18,14 @@ from app.domain import (
     StoredDataMessage,
     Turn,
     TurnState,
+    Usage,
 )
 from app.errors import AssistantError, DatabaseUnavailable, LeaseLost
 from app.storage.data_messages import DataMessages
 from app.storage.turns import TurnStore
 from app.turns.prepare import Ask, Nothing, Preparation, Say
 from app.turns.reply import Reply
-from app.turns.run_turn import TurnRun, TurnRunner
+from app.turns.run_turn import TurnRun, TurnRunner, usage_of
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ MAX_ATTEMPTS = 3
 _PATIENCE = 1.0
 
 OpenReply = Callable[[Turn], Awaitable[Reply]]
+Bill = Callable[[Usage], str]
 NameOf = Callable[[str, str], Awaitable[str]]
 
 _STATES = {
@@ -62,7 +64,10 @@ class TurnStop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answerer:
-    """Answers claimed turns; what becomes of one never touches another."""
+    """Answers claimed turns; what becomes of one never touches another.
+
+    `bill` says what an answer has cost, where people are to know.
+    """
 
     open_reply: OpenReply
     name_of: NameOf
@@ -70,6 +75,7 @@ class Answerer:
     runner: TurnRunner
     store: TurnStore
     data_messages: DataMessages
+    bill: Bill | None = None
 
     async def answer(
         self, turn: Turn, stop: TurnStop, on_open: Callable[[Reply], None]
@@ -176,9 +182,11 @@ class Answerer:
                     "turn_id": turn.turn_id,
                     "run_id": run.run_id,
                     "code": run.error.code,
+                    "request_id": run.error.request_id,
                 },
             )
         telemetry.count(f"turns.{run.status}")
+        usage = usage_of(turn, run)
         stopped_by = None
         if run.status is RunStatus.CANCELLED and stop.stopped_by:
             stopped_by = await self.name_of(turn.lease.team_id, stop.stopped_by)
@@ -186,7 +194,8 @@ class Answerer:
         return Ending(
             status=run.status,
             seconds=seconds,
-            usage=run.usage,
+            usage=usage,
+            bill=self.bill(usage) if self.bill and usage else "",
             error=run.error,
             error_id=error_id,
             incomplete_reason=run.incomplete_reason,

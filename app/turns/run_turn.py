@@ -13,6 +13,7 @@ from app.domain import (
     RunEvent,
     RunStatus,
     Turn,
+    Usage,
 )
 from app.storage.tool_calls import ToolLedger
 from app.tools.toolbox import MAX_CALLS, Toolbox, is_error
@@ -57,7 +58,7 @@ class TurnRunner:
         run = await response.forward_stream(stream)
         while run.status is RunStatus.REQUIRES_ACTION:
             pass_no += 1
-            await self.ledger.commit_pass(turn.lease, pass_no, run)
+            await self.ledger.commit_pass(turn.lease, pass_no, run, usage_of(turn, run))
             if pass_no > MAX_TOOL_ROUNDS or made >= MAX_CALLS:
                 await self.assistant.cancel(turn, run)
                 return TurnRun(run=_too_many_rounds(run))
@@ -129,6 +130,11 @@ class TurnRunner:
                 message=f"I can't tell whether {self.toolbox.describe(uncertain)}.",
             ),
         )
+
+
+def usage_of(turn: Turn, run: Run) -> Usage | None:
+    """Return what a turn has cost until now, that of former owners included."""
+    return run.usage + turn.usage if run.usage else turn.usage
 
 
 def _too_many_rounds(run: Run) -> Run:

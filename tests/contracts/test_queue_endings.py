@@ -16,6 +16,7 @@ from app.domain import (
     ToolCall,
     Turn,
     TurnState,
+    Usage,
 )
 from app.errors import LeaseLost, StorageError
 from app.storage.data_messages import DataMessages
@@ -289,3 +290,22 @@ async def test_a_single_enormous_turn_is_read_whole(database: Database) -> None:
     await queue.store.finish(turn.lease, COMPLETED, TurnState.DONE, output=output)
 
     assert len(await _history(queue, turn)) == 7
+
+
+async def test_what_a_turn_took_is_kept_over_passes_and_owners(
+    database: Database,
+) -> None:
+    queue = Queue(database)
+    turn = await _prepared(queue)
+    first = Usage(input_tokens=100, cached_tokens=40, output_tokens=9)
+    await ToolLedger(database).commit_pass(turn.lease, 1, PASS, first)
+    await queue.store.release(turn.lease)
+    taken_over = await queue.claim_one()
+
+    ending = Ending(status=RunStatus.COMPLETED, usage=first + first)
+    await queue.store.finish(taken_over.lease, ending, TurnState.DONE)
+
+    assert turn.usage is None
+    assert taken_over.usage == first
+    kept = "SELECT input_tokens, cached_tokens, output_tokens FROM turns"
+    assert await queue.rows(kept) == [(200, 80, 18)]

@@ -51,16 +51,21 @@ async def test_a_database_without_tables_is_told_in_a_sentence(empty_url: str) -
     assert fault == ("The database has no tables yet: run `python -m app migrate`.")
 
 
+_VERSION = text("SELECT version_num FROM alembic_version")
+
+
 async def test_a_database_from_a_newer_version_is_told_in_a_sentence(
     database: Database,
 ) -> None:
     async with database.write() as transaction:
+        ours = (await transaction.execute(_VERSION)).scalar_one()
         await transaction.execute(text("UPDATE alembic_version SET version_num='9999'"))
 
     fault = await schema_fault(database)
 
     async with database.write() as transaction:
-        await transaction.execute(text("UPDATE alembic_version SET version_num='0003'"))
+        back = text("UPDATE alembic_version SET version_num = :ours")
+        await transaction.execute(back, {"ours": ours})
     assert fault == (
         "The database is from a newer version than this program: update it."
     )

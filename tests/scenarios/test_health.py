@@ -1,17 +1,36 @@
 """What a load balancer sees."""
 
+import re
+
 import aiohttp
 import pytest
 
 from tests.scenarios import database
 from tests.scenarios.conftest import Setting
-from tests.scenarios.world import World, in_every_setting
+from tests.scenarios.world import World, in_every_setting, in_one_setting
 
 
 async def asked(world: World, path: str) -> tuple[int, str]:
     address = f"{world.running.address}{path}"
     async with aiohttp.ClientSession() as session, session.get(address) as answer:
         return answer.status, await answer.text()
+
+
+@in_one_setting
+async def test_what_has_happened_is_counted_for_prometheus(world: World) -> None:
+    root = await world.ask("@threadline say exactly: secret")
+    await world.answered(root)
+
+    status, told = await asked(world, "/metrics")
+    assert status == 200
+    assert told.startswith("# TYPE threadline_events_total counter\n")
+    lines = told.splitlines()[1:]
+    assert all(
+        re.fullmatch(r'threadline_events_total\{event="[\w.]+"\} \d+', line)
+        for line in lines
+    )
+    assert 'event="turns.completed"' in told
+    assert "secret" not in told
 
 
 @in_every_setting
