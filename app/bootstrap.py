@@ -14,6 +14,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from app.assistants.assistant import Assistant
 from app.assistants.assistants_api import AssistantsAssistant
+from app.assistants.conversation_api import ConversationAssistant
 from app.assistants.instructions import INSTRUCTIONS
 from app.assistants.prices import bill, price_of
 from app.assistants.responses_api import ResponsesAssistant
@@ -269,6 +270,15 @@ def _assistant(
             instructions=INSTRUCTIONS,
             tools=toolbox.tools,
             threads=RemoteThreads(database, api="assistants"),
+        )
+    if settings.assistant_state == "conversation":
+        return ConversationAssistant(
+            client,
+            model=settings.openai_model,
+            instructions=INSTRUCTIONS,
+            tools=toolbox.tools,
+            conversations=RemoteThreads(database, api="conversation"),
+            histories=HistoryWindow(database),
         )
     return ResponsesAssistant(
         client,

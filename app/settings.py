@@ -84,6 +84,12 @@ def _assistant_api(value: str) -> str:
     return value.lower()
 
 
+def _assistant_state(value: str) -> str:
+    if value.lower() not in {"local", "conversation"}:
+        raise ValueError("must be local or conversation")
+    return value.lower()
+
+
 def _assistant_id(value: str) -> str:
     if not re.fullmatch(r"[!-~]{1,200}", value):
         raise ValueError("must be an assistant's id as its server has it (asst_…)")
@@ -164,6 +170,9 @@ FirstPaint = Annotated[Literal["snappy", "steady"], BeforeValidator(_first_paint
 AssistantApi = Annotated[
     Literal["responses", "assistants"], BeforeValidator(_assistant_api)
 ]
+AssistantState = Annotated[
+    Literal["local", "conversation"], BeforeValidator(_assistant_state)
+]
 AssistantId = Annotated[str, BeforeValidator(_assistant_id)]
 ChannelIds = Annotated[
     frozenset[str],
@@ -199,6 +208,7 @@ class Settings(BaseModel):
     openai_model: str = "gpt-6-luna"
     assistant_api: AssistantApi = "responses"
     assistant_id: AssistantId | None = None
+    assistant_state: AssistantState = "local"
     database_url: DatabaseUrl = SecretStr("sqlite:///threadline.db")
     auto_migrate: Switch = True
     host: Host = "127.0.0.1"
@@ -229,7 +239,7 @@ def read_settings(
     the order of the fields; no line repeats a value.
     """
     given = _given(environ, env_file)
-    faults = dict(_missing(given))
+    faults = dict(_missing(given)) | _contradictions(given)
     try:
         settings = Settings.model_validate(given)
     except ValidationError as error:
@@ -281,7 +291,7 @@ def model_for_sandbox(
     given = _given(environ, env_file)
     match surroundings.get("SANDBOX_MODEL", "").strip().lower():
         case "" | "offline":
-            return _chosen(given, "assistant_api")
+            return _chosen(given, "assistant_api", "assistant_state")
         case "openai":
             chosen = _chosen(given, "openai_", "assistant_")
             if chosen.keys().isdisjoint({"openai_api_key", "openai_base_url"}):
@@ -291,10 +301,16 @@ def model_for_sandbox(
 
 
 def _chosen(given: Mapping[str, str], *prefixes: str) -> dict[str, str]:
-    try:
-        _assistant_api(given.get("assistant_api", "responses"))
-    except ValueError as error:
-        raise SettingsError([f"ASSISTANT_API {error}"]) from None
+    for name, check, usual in (
+        ("assistant_api", _assistant_api, "responses"),
+        ("assistant_state", _assistant_state, "local"),
+    ):
+        try:
+            check(given.get(name, usual))
+        except ValueError as error:
+            raise SettingsError([f"{name.upper()} {error}"]) from None
+    if faults := _contradictions(given):
+        raise SettingsError([f"{name.upper()} {says}" for name, says in faults.items()])
     return {name: value for name, value in given.items() if name.startswith(prefixes)}
 
 
@@ -317,6 +333,14 @@ def _read_file(env_file: Path) -> Mapping[str, str | None]:
         ).env_vars
     except (OSError, UnicodeDecodeError):
         raise SettingsError([f"{env_file} cannot be read as UTF-8 text"]) from None
+
+
+def _contradictions(given: Mapping[str, str]) -> dict[str, str]:
+    is_kept_there = given.get("assistant_api", "").lower() == "assistants"
+    if is_kept_there and given.get("assistant_state", "").lower() == "conversation":
+        says = "is for ASSISTANT_API=responses; assistants keep their own threads"
+        return {"assistant_state": says}
+    return {}
 
 
 def _missing(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -33,6 +33,7 @@ _BAD_REQUEST = f"The model's server did not take my request. {_OPERATOR}"
 _BROKE_OFF = "The connection to the model broke off. Please ask again."
 _SILENT = "The model stopped answering. Please ask again."
 _UNREADABLE = f"The model's server answered in a way I can't read. {_OPERATOR}"
+_NO_CONVERSATIONS = f"The model's server keeps no conversations. {_OPERATOR}"
 _NO_ANSWER = "The model could not answer this. Please try again or put it differently."
 
 
@@ -59,6 +60,7 @@ _BY_CODE: Mapping[str, _Row] = {
     "project_spend_limit_exceeded": _EMPTY_PURSE,
     "organization_usage_limit_exceeded": _EMPTY_PURSE,
     "rate_limit_exceeded": _Row(_BUSY, may_pass=True),
+    "conversation_locked": _Row(_BUSY, may_pass=True),
     "slow_down": _Row(_BUSY, may_pass=True),
     "overloaded_error": _Row(_BUSY, may_pass=True),
     "server_error": _Row(_TROUBLE, may_pass=True),
@@ -146,6 +148,11 @@ def broke_off(code: str = "stream_ended_early") -> AssistantError:
 def fell_silent() -> AssistantError:
     """Return our error for a server that sent nothing for too long."""
     return StreamEndedEarly("timeout", _SILENT)
+
+
+def no_conversations() -> AssistantError:
+    """Return our error for a server that keeps no conversations."""
+    return AssistantRefused("no_conversations", _NO_CONVERSATIONS)
 
 
 def unreadable() -> AssistantError:

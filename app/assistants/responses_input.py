@@ -7,7 +7,7 @@ from typing import Any
 from app.domain import ItemKind, ThreadItem
 
 SAID = (ItemKind.WANTED, ItemKind.OVERHEARD)
-_OUTCOME_UNKNOWN = "Error: the outcome is unknown; it was not run again."
+OUTCOME_UNKNOWN = "Error: the outcome is unknown; it was not run again."
 LEFT_OUT = "(Older messages of this thread are left out here.)"
 # Fewer than storage reads at once: what is too long is found out here.
 MOST_ITEMS = 400
@@ -135,7 +135,7 @@ def _replayed(
             case {"call_id": call_id, "output": output} if (
                 item.kind is ItemKind.TOOL_OUTPUT
             ):
-                yield _output(call_id, str(output))
+                yield tool_output(call_id, str(output))
             case {"type": "reasoning", **rest}:
                 if with_reasoning and rest.get("encrypted_content"):
                     yield _verbatim(item.item)
@@ -150,7 +150,8 @@ def _verbatim(item: Mapping[str, Any]) -> InputItem:
     return {key: value for key, value in item.items() if key not in ("id", "status")}
 
 
-def _output(call_id: str, output: str) -> InputItem:
+def tool_output(call_id: str, output: str) -> InputItem:
+    """Return the item that gives a call its output."""
     return {"type": _OUTPUT, "call_id": call_id, "output": output}
 
 
@@ -172,7 +173,7 @@ def _paired(items: Sequence[InputItem]) -> Iterator[InputItem]:
         if place not in orphans:
             yield item
         if place in lacking:
-            yield _output(item["call_id"], _OUTCOME_UNKNOWN)
+            yield tool_output(item["call_id"], OUTCOME_UNKNOWN)
 
 
 def _is(item: InputItem, kind: str) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from openai import AsyncOpenAI
 
 from app.assistants.assistants_api import AssistantsAssistant
+from app.assistants.conversation_api import ConversationAssistant
 from app.assistants.patience import Limits
 from app.assistants.responses_api import ResponsesAssistant
 from app.assistants.responses_profile import Capabilities
@@ -118,6 +119,41 @@ class Stage(Played):
             limits=limits,
             sleep=self.sleep,
         )
+
+
+class ConversationStage(Played):
+    """The Responses API's assistant, in a conversation that its provider keeps."""
+
+    def __init__(
+        self,
+        client: AsyncOpenAI,
+        *,
+        capabilities: Capabilities | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        super().__init__()
+        self.conversation: RemoteThread | None = None
+        self.assistant = ConversationAssistant(
+            client,
+            model="a-model",
+            instructions="Be brief.",
+            tools=TOOLS,
+            conversations=self,
+            histories=self,
+            capabilities=capabilities,
+            limits=limits,
+            sleep=self.sleep,
+        )
+
+    async def find(self, turn: Turn) -> RemoteThread | None:
+        assert turn.assistant_thread_id == TURN.assistant_thread_id
+        return self.conversation
+
+    async def told(
+        self, turn: Turn, thread_id: str, *, up_to: int | None = None
+    ) -> None:
+        told = turn.turn_id if up_to is None else up_to
+        self.conversation = RemoteThread(thread_id=thread_id, told_turn_id=told)
 
 
 class ThreadsStage(Played):

@@ -2,21 +2,32 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 from aiohttp import web
+from openai import AsyncOpenAI
 
 from app.domain import RunStatus, TextDelta, ToolOutput
 from app.sandbox.model.control import ModelControl
 from app.sandbox.model.server import add_model_routes
 
-from .assistant_stage import Heard, Stage, ThreadsStage, client_of, hear
+from .assistant_stage import (
+    ConversationStage,
+    Heard,
+    Stage,
+    ThreadsStage,
+    client_of,
+    hear,
+)
 from .replaying import Play, Refuse, ReplayServer, replaying, served
+from .replaying_conversations import replaying_conversations
 from .replaying_threads import replaying_threads
+
+AnyStage = Stage | ConversationStage | ThreadsStage
 
 _AS_A_RUN = {"second_round": "report", "error_after_text": "error_flat"}
 _BEFORE_A_RUNS_TEXT = 4
@@ -80,7 +91,7 @@ SCENES = {
 class Backend(ABC):
     """A server on stage: it can set a scene and see whether it was hung up on."""
 
-    def __init__(self, stage: Stage | ThreadsStage) -> None:
+    def __init__(self, stage: AnyStage) -> None:
         self.stage = stage
 
     @abstractmethod
@@ -96,7 +107,7 @@ class Backend(ABC):
 
 
 class Recorded(Backend):
-    def __init__(self, stage: Stage | ThreadsStage, server: ReplayServer) -> None:
+    def __init__(self, stage: AnyStage, server: ReplayServer) -> None:
         super().__init__(stage)
         self._server = server
 
@@ -115,7 +126,7 @@ class RecordedRuns(Recorded):
 
 
 class Sandbox(Backend):
-    def __init__(self, stage: Stage | ThreadsStage, control: ModelControl) -> None:
+    def __init__(self, stage: AnyStage, control: ModelControl) -> None:
         super().__init__(stage)
         self._control = control
 
@@ -129,12 +140,25 @@ class Sandbox(Backend):
         assert record.ended == "hung up"
 
 
+_STAGES: dict[str, Callable[[AsyncOpenAI], AnyStage]] = {
+    "responses": Stage,
+    "conversation": ConversationStage,
+    "assistants": ThreadsStage,
+}
+
+
 @asynccontextmanager
 async def _on_stage(name: str) -> AsyncIterator[Backend]:
     match name:
         case "responses, recorded":
             async with replaying() as server, client_of(server.base_url) as client:
                 yield Recorded(Stage(client), server)
+        case "conversation, recorded":
+            async with (
+                replaying_conversations() as talks,
+                client_of(talks.base_url) as client,
+            ):
+                yield Recorded(ConversationStage(client), talks)
         case "assistants, recorded":
             async with (
                 replaying_threads() as threads,
@@ -145,15 +169,16 @@ async def _on_stage(name: str) -> AsyncIterator[Backend]:
             app = web.Application()
             control = add_model_routes(app, token_rate=0)
             async with served(app) as address, client_of(f"{address}/v1") as client:
-                is_threads = name.startswith("assistants")
-                stage = ThreadsStage(client) if is_threads else Stage(client)
-                yield Sandbox(stage, control)
+                kind = _STAGES[name.partition(",")[0]]
+                yield Sandbox(kind(client), control)
 
 
 @pytest.fixture(
     params=[
         "responses, recorded",
         "responses, sandbox",
+        "conversation, recorded",
+        "conversation, sandbox",
         "assistants, recorded",
         "assistants, sandbox",
     ]
@@ -163,7 +188,14 @@ async def backend(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
         yield backend
 
 
-@pytest.fixture(params=["responses, recorded", "responses, sandbox"])
+@pytest.fixture(
+    params=[
+        "responses, recorded",
+        "responses, sandbox",
+        "conversation, recorded",
+        "conversation, sandbox",
+    ]
+)
 async def forgetful(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
     """A backend whose runs end with their connection."""
     async with _on_stage(request.param) as backend:

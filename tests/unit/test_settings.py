@@ -71,6 +71,7 @@ def test_three_secrets_are_enough() -> None:
         ("OPENAI_BASE_URL", "https://[host/v1", "must begin with https://"),
         ("ASSISTANT_API", "chat", "must be responses or assistants"),
         ("ASSISTANT_ID", "my assistant", "must be an assistant's id"),
+        ("ASSISTANT_STATE", "cloud", "must be local or conversation"),
         ("DATABASE_URL", "threadline.db", "must be sqlite:///"),
         ("DATABASE_URL", "sqlite://", "must be sqlite:///"),
         ("DATABASE_URL", "sqlite:///", "must be sqlite:///"),
@@ -107,6 +108,22 @@ def test_a_wrong_value_is_named_with_what_to_do(
     assert line.startswith(name + " ")
     assert says in line
     assert "\n" not in line
+
+
+def test_assistants_and_conversations_exclude_each_other() -> None:
+    both = {"ASSISTANT_API": "Assistants", "ASSISTANT_STATE": "Conversation"}
+    says = (
+        "ASSISTANT_STATE is for ASSISTANT_API=responses; assistants keep their own "
+        "threads"
+    )
+
+    assert faults(GOOD | both | {"ASSISTANT_ID": "asst_1"}) == [says]
+    with pytest.raises(SettingsError, match="assistants keep their own threads"):
+        model_for_sandbox(both, env_file=None)
+    assert read(ASSISTANT_STATE="Conversation").assistant_state == "conversation"
+    assert model_for_sandbox({"ASSISTANT_STATE": "conversation"}, env_file=None) == {
+        "assistant_state": "conversation"
+    }
 
 
 def test_the_assistants_api_needs_the_id_of_an_assistant() -> None:
