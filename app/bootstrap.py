@@ -71,9 +71,12 @@ async def running_bot(settings: Settings) -> AsyncGenerator[RunningBot]:
     """Serve the workspace of the settings until the block is left.
 
     On leaving, intake stops first; turns under way are handed over; Slack keeps what
-    it has. Raises SettingsError, CredentialsRefused, SlackError, DatabaseUnavailable or
-    OSError, each saying what is wrong, before anything is served.
+    it has. Raises SettingsError, FaultyTools, CredentialsRefused, SlackError,
+    DatabaseUnavailable or OSError, each saying what is wrong, before anything is
+    served.
     """
+    # Read first, so that their faults are told before anybody is asked for anything.
+    own_tools()
     async with AsyncExitStack() as stack:
         database = await open_database(settings, stack)
         client = await slack_client(settings, stack)
@@ -178,7 +181,9 @@ async def _start_answering(
     stack.push_async_callback(people.close)
     policy = _policy(settings)
     runner = await _runner(settings, database, stack)
-    replies = _replies(settings, database, outbound, people)
+    replies = _replies(
+        settings, database, outbound, people, trusts_tools=runner.toolbox.is_trusted
+    )
     stack.push_async_callback(replies.close)
     worker = _worker(database, store, replies)
     stack.push_async_callback(worker.close)
@@ -236,7 +241,12 @@ def _policy(settings: Settings) -> AnswerPolicy:
 
 
 def _replies(
-    settings: Settings, database: Database, outbound: Outbound, people: People
+    settings: Settings,
+    database: Database,
+    outbound: Outbound,
+    people: People,
+    *,
+    trusts_tools: bool,
 ) -> Replies:
     return Replies(
         outbound=outbound,
@@ -245,6 +255,7 @@ def _replies(
         name_of=people.name_of,
         first_paint=settings.first_paint,
         allowed_link_hosts=settings.allowed_link_hosts,
+        trusts_tools=trusts_tools,
     )
 
 

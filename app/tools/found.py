@@ -7,38 +7,37 @@ from types import ModuleType
 
 from app.errors import FaultyTools
 from app.tools import own
+from app.tools.lint import lint
 from app.tools.tool import Tool
 
-# What goes wrong while a file is read; anything else is not about the file.
-_MISTAKES = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    ImportError,
-    LookupError,
-    NameError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-)
+_LONGEST = 200
 
 
-def own_tools() -> tuple[Tool, ...]:
+def own_tools(package: ModuleType = own) -> tuple[Tool, ...]:
     """Return the tools of all files in `own`, by file name, then as written there.
 
-    Raises FaultyTools, with a line for each file that can't be read.
+    Raises FaultyTools, with a line for each file that can't be read or has no tool, and
+    for all that keeps a tool from being offered. Files that begin with _ are left out.
     """
     tools: list[Tool] = []
     faults: list[str] = []
-    for name in sorted(found.name for found in pkgutil.iter_modules(own.__path__)):
+    for name in sorted(found.name for found in pkgutil.iter_modules(package.__path__)):
+        if name.startswith("_"):
+            continue
+        place = f"{package.__name__.replace('.', '/')}/{name}.py"
         try:
-            module = importlib.import_module(f"{own.__name__}.{name}")
-        except _MISTAKES as error:
-            faults.append(_fault(name, error))
-        else:
-            tools += _tools_of(module)
+            module = importlib.import_module(f"{package.__name__}.{name}")
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - anybody's own code
+            faults.append(_fault(place, error))
+            continue
+        found = _tools_of(module)
+        if not found:
+            faults.append(f"{place}: no tool in it; write @tool(…) above a function")
+        tools += found
+    try:
+        lint(tools)
+    except FaultyTools as error:
+        faults += error.faults
     if faults:
         raise FaultyTools(faults)
     return tuple(tools)
@@ -49,13 +48,12 @@ def _tools_of(module: ModuleType) -> list[Tool]:
     return [
         value
         for value in vars(module).values()
-        if isinstance(value, Tool) and value.body.__module__ == module.__name__
+        if isinstance(value, Tool) and value.module == module.__name__
     ]
 
 
-def _fault(name: str, error: Exception) -> str:
+def _fault(place: str, error: BaseException) -> str:
     """Say where in the file, and what: the file is the reader's own."""
-    place = f"app/tools/own/{name}.py"
     if isinstance(error, SyntaxError):
         line = error.lineno
     else:
@@ -63,4 +61,5 @@ def _fault(name: str, error: Exception) -> str:
         lines = [each.lineno for each in frames if each.filename.endswith(place)]
         line = lines[-1] if lines else None
     where = f"{place}, line {line}" if line else place
-    return f"{where}: {type(error).__name__}: {error}"
+    words = " ".join(str(error).split())[:_LONGEST]
+    return f"{where}: {type(error).__name__}: {words}"

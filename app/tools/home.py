@@ -41,7 +41,9 @@ Temperature = Annotated[
 def home_tools(rooms: Rooms) -> tuple[Tool, ...]:
     """Return the tools that read and set the temperatures of a workspace's rooms."""
 
-    @tool(name="getRoomTemperature", effect="read", label="reading {room}")
+    @tool(
+        name="getRoomTemperature", effect="read", label="reading {room}", trusted=True
+    )
     async def get_room_temperature(context: ToolContext, room: Room) -> str:
         """Get the temperature of a room, in °C."""
         now = await rooms.temperature(context.turn.lease.team_id, room)
@@ -53,6 +55,7 @@ def home_tools(rooms: Rooms) -> tuple[Tool, ...]:
         label="setting {room}",
         outcome="the {room} was set to {temperature} °C",
         stored=True,
+        trusted=True,
         time_limit=5.0,
     )
     async def set_room_temperature(

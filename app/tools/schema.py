@@ -4,6 +4,22 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 _BRANCHES = ("anyOf", "oneOf", "allOf", "prefixItems")
+# Azure OpenAI, structured outputs, lists what a strict schema may not hold.
+_STRICT_WORDS = frozenset(
+    {
+        "$defs",
+        "$ref",
+        "additionalProperties",
+        "anyOf",
+        "const",
+        "description",
+        "enum",
+        "items",
+        "properties",
+        "required",
+        "type",
+    }
+)
 _SAYS_WHAT = frozenset({"type", "enum", "const", "$ref", *_BRANCHES})
 
 
@@ -30,14 +46,14 @@ def schema_faults(schema: Mapping[str, Any], path: str = "arguments") -> Iterato
     OpenAI, structured outputs: each object needs `additionalProperties: false`.
     """
     if not _SAYS_WHAT & schema.keys():
-        yield f"{path} may be anything"
+        yield f"{path} may be anything; give it a type"
     if (
         schema.get("type") == "object"
         and schema.get("additionalProperties") is not False
     ):
-        yield f"{path} is an open object"
+        yield f"{path} is an open object; give it named fields, forbid others"
     if schema.get("type") == "array" and not {"items", "prefixItems"} & schema.keys():
-        yield f"{path} is a list of anything"
+        yield f"{path} is a list of anything; say of what"
     for where, inner in _inner(schema, path):
         yield from schema_faults(inner, where)
 
@@ -56,8 +72,14 @@ def _inner(
 
 
 def is_strict(schema: Mapping[str, Any]) -> bool:
-    """Whether a closed `schema` may be declared strict: every property is required."""
+    """Whether a closed `schema` may be declared strict.
+
+    Every property is required, and no word is used that some strict server refuses:
+    limits, formats and defaults are checked here in any case.
+    """
     required = set(schema.get("required", ()))
-    return set(schema.get("properties", {})) <= required and all(
-        is_strict(inner) for _, inner in _inner(schema, "")
+    return (
+        schema.keys() <= _STRICT_WORDS
+        and set(schema.get("properties", {})) <= required
+        and all(is_strict(inner) for _, inner in _inner(schema, ""))
     )

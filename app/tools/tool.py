@@ -1,25 +1,30 @@
 """Tools: async functions that the model may call, described by their signatures."""
 
 import inspect
-import string
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, get_type_hints
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeAlias
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, ValidationError
 
 from app.domain import DataMessage, ToolCall, Turn
 from app.errors import ToolError
 from app.storage.database import Transaction
-from app.tools.schema import plain_schema
+from app.tools.signature import read_signature
 
 Effect = Literal["read", "write"]
-ToolResult: TypeAlias = str | Mapping[str, Any]
 Found = Literal["done", "not_done", "unknown"]
-Check = Callable[..., Awaitable[Found]]
+ToolResult: TypeAlias = str | Mapping[str, Any]
+
+MAX_ARGUMENTS = 64_000
+MAX_RESULT_BYTES = 16_000
 
 _FAULTS_TOLD = 3
+_LONGEST_FAULT = 500
+_LONGEST_SHOWN = 60
+_MOST_DATA = 20
+_MAX_DATA_BYTES = 8_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +48,28 @@ class ToolContext:
             raise RuntimeError("only a stored tool has a transaction")
         return self.open_transaction
 
+    @property
+    def key(self) -> str:
+        """The same for the same call, also after a crash, and for no other call.
+
+        Given to a service as its idempotency key, or kept beside what was changed, it
+        lets a check find out whether the call was done.
+        """
+        return f"{self.turn.turn_id}-{self.pass_no}-{self.call.call_id}"
+
     def send_data_message(self, message: DataMessage) -> None:
-        """Show `message` to the people once the call's result is committed."""
-        self.data.append(message)
+        """Show `message` to the people once the call's result is committed.
+
+        Raises ValueError or TypeError for more than 20 messages of one call, or data
+        that are no JSON of at most 8 kB.
+        """
+        encoded = msgspec.json.encode(dict(message.data))
+        if len(self.data) >= _MOST_DATA or len(encoded) > _MAX_DATA_BYTES:
+            raise ValueError("too many data messages, or too much in one")
+        self.data.append(replace(message, data=msgspec.json.decode(encoded)))
+
+
+Check: TypeAlias = Callable[..., Awaitable[Found]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +77,12 @@ class Tool:
     """A function that the model may call.
 
     `label` and `outcome` are templates over the arguments, for people: "setting
-    {room}", "the {room} was set to {temperature} °C". `time_limit` is in seconds. A
-    `stored` tool changes nothing but our database, through its context's transaction.
-    `check`, with the call's own arguments, finds out whether a call has taken effect.
+    {room}", "the {room} was set to {temperature} °C". `time_limit` is in seconds,
+    `result_limit` in bytes. A `stored` tool changes nothing but our database, through
+    its context's transaction. Results of a `trusted` tool hold nothing that outsiders
+    can write. `check`, with the call's own arguments, finds out whether a call that was
+    cut off has taken effect. `module` is where the tool was written, and `faults` are
+    what its signature gets wrong.
     """
 
     name: str
@@ -65,10 +92,14 @@ class Tool:
     label: str
     outcome: str
     time_limit: float
+    result_limit: int
     stored: bool
+    trusted: bool
+    check: Check | None
     model: type[BaseModel]
     body: Callable[..., Awaitable[ToolResult]]
-    check: Check | None
+    module: str
+    faults: tuple[str, ...] = ()
 
     @property
     def is_write(self) -> bool:
@@ -80,6 +111,8 @@ class Tool:
 
         Raises ToolError, one line for the model, when they are not what was declared.
         """
+        if len(arguments) > MAX_ARGUMENTS:
+            raise ToolError(f"the arguments are longer than {MAX_ARGUMENTS} characters")
         try:
             parsed = self.model.model_validate_json(arguments.strip() or "{}")
         except ValidationError as error:
@@ -101,78 +134,64 @@ def tool(
     name: str | None = None,
     outcome: str | None = None,
     time_limit: float = 30.0,
+    result_limit: int = MAX_RESULT_BYTES,
     stored: bool = False,
+    trusted: bool = False,
     check: Check | None = None,
 ) -> Callable[[Callable[..., Awaitable[ToolResult]]], Tool]:
     """Make a Tool of `async def f(context, …)`.
 
     The signature is the schema, the docstring the description, the function's name
-    the tool's unless `name` is given. Raises TypeError for a function that is not
-    async, takes no context first, or has an argument without a type.
+    the tool's unless `name` is given. Faults are kept for `lint` to tell together.
     """
 
     def made(body: Callable[..., Awaitable[ToolResult]]) -> Tool:
         called = name or str(getattr(body, "__name__", ""))
-        model = _model_of(called, body)
+        signature = read_signature(called, body, ToolContext)
         return Tool(
             name=called,
             description=" ".join((inspect.getdoc(body) or "").split()),
-            parameters=plain_schema(model.model_json_schema()),
+            parameters=signature.parameters,
             effect=effect,
             label=label,
             outcome=outcome or f"{called} took effect",
             time_limit=time_limit,
+            result_limit=result_limit,
             stored=stored,
-            model=model,
-            body=body,
+            trusted=trusted,
             check=check,
+            model=signature.model,
+            body=body,
+            module=str(getattr(body, "__module__", "")),
+            faults=signature.faults,
         )
 
     return made
 
 
 def filled(template: str, values: Mapping[str, Any]) -> str:
-    """Fill a template for people; whole numbers are shown without ".0"."""
+    """Fill a template for people: in one line, each value no longer than 60."""
     return template.format_map({name: shown(value) for name, value in values.items()})
 
 
 def shown(value: object) -> str:
-    """Return an argument as people write it."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    """Return an argument as people write it; whole numbers without ".0"."""
+    words = f"{value:g}" if isinstance(value, float) else str(value)
+    line = one_line(words[: _LONGEST_SHOWN * 10])
+    return line if len(line) <= _LONGEST_SHOWN else f"{line[:_LONGEST_SHOWN]}…"
 
 
-def fields_of(template: str) -> set[str]:
-    """Name the arguments that a template speaks of."""
-    return {name for _, name, _, _ in string.Formatter().parse(template) if name}
-
-
-def _model_of(name: str, body: Callable[..., Awaitable[ToolResult]]) -> type[BaseModel]:
-    if not inspect.iscoroutinefunction(body):
-        raise TypeError(f"{name} must be an async function")
-    hints = get_type_hints(body, include_extras=True)
-    context, *parameters = inspect.signature(body).parameters.values() or (None,)
-    if context is None or hints.get(context.name) is not ToolContext:
-        raise TypeError(f"the first argument of {name} must be a ToolContext")
-    for parameter in parameters:
-        if parameter.name not in hints:
-            raise TypeError(f"the argument {parameter.name} of {name} has no type")
-    fields: dict[str, Any] = {
-        parameter.name: (
-            hints[parameter.name],
-            ... if parameter.default is parameter.empty else parameter.default,
-        )
-        for parameter in parameters
-    }
-    config = ConfigDict(extra="forbid", strict=True)
-    return create_model(name, __config__=config, **fields)
+def one_line(text: str) -> str:
+    """Return `text` with single spaces for breaks, and without control characters."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def _told(error: ValidationError) -> str:
     faults = error.errors(include_url=False, include_input=False)
     lines = []
     for fault in faults[:_FAULTS_TOLD]:
-        place = ".".join(str(part) for part in fault["loc"])
+        place = ".".join(str(part)[:_LONGEST_SHOWN] for part in fault["loc"])
         ours = fault["msg"].removeprefix("Value error, ")
         is_whole = not place or ours.startswith("there is no")
         lines.append(ours if is_whole else f"{place}: {ours}")
-    return " ".join("; ".join(lines).split())
+    return one_line("; ".join(lines)[:_LONGEST_FAULT])

@@ -1,14 +1,11 @@
 """Toolbox: runs the calls of one pass, each at most once, and commits what they say."""
 
 import asyncio
-import logging
-import re
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
-from app import telemetry
 from app.domain import (
     CallState,
     DataMessage,
@@ -18,24 +15,32 @@ from app.domain import (
     ToolOutput,
     Turn,
 )
-from app.errors import FaultyTools, StorageError, ToolError
+from app.errors import ToolError
 from app.storage.database import Transaction
 from app.storage.tool_calls import ToolLedger
-from app.tools.schema import schema_faults
-from app.tools.tool import Found, Tool, ToolContext, fields_of, filled
+from app.tools.bodies import checked, parsed, result_of
+from app.tools.lint import lint
+from app.tools.tool import Found, Tool, ToolContext, filled, one_line
 
-log = logging.getLogger(__name__)
-
+# Of one turn, over all its passes.
 MAX_CALLS = 16
-MAX_RESULT_BYTES = 16_000
 
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _LABEL_LENGTH = 100
+_ERROR_LENGTH = 500
 _ERROR = "Error: "
 _UNKNOWN = f"{_ERROR}the outcome is unknown; it was not run again."
-_CUT = "… (cut)"
-_TOO_MANY = f"not run: at most {MAX_CALLS} calls for one answer; say what is left."
 _HAS_HAPPENED = "Done, by the call that was broken off."
+_TOO_MANY = (
+    f"{_ERROR}not run: at most {MAX_CALLS} calls for one answer. Answer with what you "
+    "have."
+)
+_TOO_MANY_TOLD = DataMessage(
+    type="notice",
+    data={
+        "text": f"I use tools at most {MAX_CALLS} times for one answer, so not all "
+        "was done. Ask again for the rest."
+    },
+)
 
 Show = Callable[[StoredDataMessage], None]
 
@@ -49,12 +54,12 @@ class Toolbox:
     """The tools that the model may call.
 
     A tool that is unknown, wrongly called, slow or broken gives the model a line that
-    begins with "Error: ", and the run goes on; only storage errors are raised.
+    begins with "Error: ", and the run goes on; only storage errors are raised. Making
+    a toolbox raises ToolFaults where a tool cannot be offered as it is.
     """
 
     def __init__(self, tools: Sequence[Tool], ledger: ToolLedger) -> None:
-        if faults := _faults(tools):
-            raise FaultyTools(faults)
+        lint(tools)
         self._tools = {tool.name: tool for tool in tools}
         self._ledger = ledger
 
@@ -62,6 +67,11 @@ class Toolbox:
     def tools(self) -> tuple[Tool, ...]:
         """All tools, in the order given."""
         return tuple(self._tools.values())
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether no result of any tool can hold what outsiders wrote."""
+        return all(tool.trusted for tool in self._tools.values())
 
     def is_write(self, name: str) -> bool:
         """Whether the tool called `name` may change something."""
@@ -90,33 +100,6 @@ class Toolbox:
         """
         return next((call for call in calls if self._is_uncertain(call)), None)
 
-    async def find_out(
-        self, turn: Turn, calls: Sequence[LedgerCall]
-    ) -> list[LedgerCall]:
-        """Return `calls` as they are once the uncertain ones were looked into.
-
-        A call whose tool finds it done has its result now, and one found not done is
-        to be run; what no tool can tell stays as it is.
-        """
-        return [
-            await self._found(turn, call) if self._is_uncertain(call) else call
-            for call in calls
-        ]
-
-    async def _found(self, turn: Turn, known: LedgerCall) -> LedgerCall:
-        tool = self._tools.get(known.call.name)
-        if tool is None:
-            return known
-        batch = _Batch(self._ledger, turn, known.pass_no, show=_show_nobody)
-        match await batch.check(tool, known.call):
-            case "done":
-                done = await batch.commit(known.call, _HAS_HAPPENED)
-                return replace(known, state=CallState.DONE, result=done.output)
-            case "not_done":
-                return replace(known, state=CallState.PROPOSED)
-            case _:
-                return known
-
     def describe(self, call: LedgerCall) -> str:
         """Say what `call` has done if it was done: "the kitchen was set to 23 °C"."""
         tool = self._tools.get(call.call.name)
@@ -124,6 +107,19 @@ class Toolbox:
         if tool is None or values is None:
             return f"{call.call.name[:64]} took effect"
         return filled(tool.outcome, values)
+
+    async def find_out(
+        self, turn: Turn, calls: Sequence[LedgerCall]
+    ) -> list[LedgerCall]:
+        """Return `calls` as they are once the uncertain ones were looked into.
+
+        A call whose tool finds it done has its result now, and one found not done is
+        to be run; what no tool can tell, within 10 seconds, stays as it is.
+        """
+        return [
+            await self._found(turn, call) if self._is_uncertain(call) else call
+            for call in calls
+        ]
 
     async def call(
         self,
@@ -137,10 +133,13 @@ class Toolbox:
     ) -> list[ToolOutput]:
         """Run `calls` and return the outputs in their order, committed and shown.
 
+        `made` counts the calls of the turn's earlier passes: those beyond MAX_CALLS are
+        not run, and people are told so once.
+
         Calls run in order, neighbouring reads together. What the ledger has done
         already is not run again, nor is an uncertain write. Once `stop` is set nothing
         starts, reads are given up, a write that has begun is waited for; calls given
-        up or never begun have no output. `made` calls of the turn came before these.
+        up or never begun have no output.
         """
         batch = _Batch(self._ledger, turn, pass_no, show)
         known = [_known(pass_no, call) for call in calls]
@@ -168,6 +167,20 @@ class Toolbox:
         began = call.state in (CallState.STARTED, CallState.UNKNOWN)
         return began and not is_safe
 
+    async def _found(self, turn: Turn, known: LedgerCall) -> LedgerCall:
+        tool, call = self._tools.get(known.call.name), known.call
+        if tool is None:
+            return known
+        batch = _Batch(self._ledger, turn, known.pass_no, _show_nobody)
+        match await batch.check(tool, call):
+            case "done":
+                done = await batch.commit(call, _HAS_HAPPENED)
+                return replace(known, state=CallState.DONE, result=done.output)
+            case "not_done":
+                return replace(known, state=CallState.PROPOSED)
+            case _:
+                return known
+
     async def _job(self, batch: "_Batch", place: int, known: LedgerCall) -> ToolOutput:
         call = known.call
         if known.state is CallState.DONE:
@@ -175,15 +188,17 @@ class Toolbox:
         if self._is_uncertain(known):
             await batch.mark_unknown(call)
             return ToolOutput(call_id=call.call_id, output=_UNKNOWN)
-        try:
-            tool = self._callable(call, place)
-            return await batch.run(tool, call, tool.parse(call.arguments))
-        except ToolError as error:
-            return await batch.commit(call, f"{_ERROR}{error}")
-
-    def _callable(self, call: ToolCall, place: int) -> Tool:
         if place >= MAX_CALLS:
-            raise ToolError(_TOO_MANY)
+            told = [_TOO_MANY_TOLD] if place == MAX_CALLS else []
+            return await batch.commit(call, _TOO_MANY, told)
+        try:
+            tool = self._callable(call)
+            return await batch.run(tool, call, parsed(tool, call))
+        except ToolError as error:
+            line = one_line(str(error)[:_ERROR_LENGTH])
+            return await batch.commit(call, f"{_ERROR}{line}")
+
+    def _callable(self, call: ToolCall) -> Tool:
         if call.name not in self._tools:
             names = ", ".join(self._tools)
             raise ToolError(f"there is no {call.name[:64]!r}; the tools are {names}")
@@ -210,7 +225,7 @@ class _Batch:
         if tool.is_write:
             await self._ledger.start(self._turn.lease, self._pass_no, call.call_id)
         context = self._context(call)
-        output = await _result(tool, context, values)
+        output = await result_of(tool, context, values)
         return await self.commit(call, output, context.data)
 
     async def _run_stored(
@@ -218,24 +233,9 @@ class _Batch:
     ) -> ToolOutput:
         async with self._ledger.fenced(self._turn.lease) as transaction:
             context = self._context(call, transaction)
-            output = await _result(tool, context, values)
+            output = await result_of(tool, context, values)
             stored = await self._finish(transaction, call, output, context.data)
         return self._shown(call, output, stored)
-
-    async def check(self, tool: Tool, call: ToolCall) -> Found:
-        """Let a tool find out whether a call of it took effect."""
-        if tool.check is None:
-            return "unknown"
-        try:
-            async with asyncio.timeout(tool.time_limit):
-                return await tool.check(
-                    self._context(call), **tool.parse(call.arguments)
-                )
-        except StorageError:
-            raise
-        except Exception as error:  # noqa: BLE001 - around a tool's body
-            _log_failure(tool, self._turn, error)
-            return "unknown"
 
     async def commit(
         self, call: ToolCall, output: str, data: Sequence[DataMessage] = ()
@@ -244,6 +244,10 @@ class _Batch:
         async with self._ledger.fenced(self._turn.lease) as transaction:
             stored = await self._finish(transaction, call, output, data)
         return self._shown(call, output, stored)
+
+    async def check(self, tool: Tool, call: ToolCall) -> Found:
+        """Let a tool find out whether a call of it took effect."""
+        return await checked(tool, self._context(call))
 
     async def mark_unknown(self, call: ToolCall) -> None:
         """Write down that nobody can say what became of a call."""
@@ -280,43 +284,8 @@ class _Batch:
         )
 
 
-async def _result(tool: Tool, context: ToolContext, values: Mapping[str, Any]) -> str:
-    """Run a tool's body within its limits; whatever goes wrong there is a ToolError."""
-    try:
-        async with asyncio.timeout(tool.time_limit):
-            return _cut(await tool.call(context, values))
-    except (ToolError, StorageError):
-        raise
-    except TimeoutError:
-        raise ToolError(
-            f"{tool.name} took longer than {tool.time_limit:g} s.{_doubt(tool)}"
-        ) from None
-    except Exception as error:
-        _log_failure(tool, context.turn, error)
-        raise ToolError(f"{tool.name} failed.{_doubt(tool)}") from error
-
-
-def _log_failure(tool: Tool, turn: Turn, error: Exception) -> None:
-    # Not the error's own words: they may repeat what somebody wrote.
-    facts = {"tool": tool.name, "turn_id": turn.turn_id, **telemetry.fault(error)}
-    log.error("tool failed", extra=facts)
-
-
 def _show_nobody(message: StoredDataMessage) -> None:
     """Show nothing: a check has nothing to show."""
-
-
-def _doubt(tool: Tool) -> str:
-    is_open = tool.is_write and not tool.stored
-    return " Whether it took effect is unknown." if is_open else ""
-
-
-def _cut(output: str) -> str:
-    encoded = output.encode("utf-8", "replace")
-    if len(encoded) <= MAX_RESULT_BYTES:
-        return encoded.decode()
-    kept = encoded[: MAX_RESULT_BYTES - len(_CUT.encode())].decode("utf-8", "ignore")
-    return kept + _CUT
 
 
 async def _until_stopped(
@@ -347,29 +316,6 @@ def _known(pass_no: int, call: LedgerCall | ToolCall) -> LedgerCall:
 
 def _values(tool: Tool, call: ToolCall) -> dict[str, Any] | None:
     try:
-        return tool.parse(call.arguments)
+        return parsed(tool, call)
     except ToolError:
         return None
-
-
-def _faults(tools: Sequence[Tool]) -> list[str]:
-    names = [tool.name for tool in tools]
-    faults = [f"two tools are called {name}" for name in names if names.count(name) > 1]
-    for tool in tools:
-        faults += [f"{tool.name}: {fault}" for fault in _faults_of(tool)]
-    return faults
-
-
-def _faults_of(tool: Tool) -> Iterator[str]:
-    if not _NAME.fullmatch(tool.name):
-        yield "a name is 1 to 64 letters, digits, _ or -"
-    if not tool.description:
-        yield "it has no docstring to describe it"
-    yield from schema_faults(tool.parameters)
-    spoken_of = fields_of(tool.label) | fields_of(tool.outcome)
-    if unknown := spoken_of - tool.parameters["properties"].keys():
-        yield f"its texts speak of unknown arguments: {', '.join(sorted(unknown))}"
-    if tool.stored and not tool.is_write:
-        yield "a read has nothing to store"
-    if tool.check and (tool.stored or not tool.is_write):
-        yield "only a write with effects elsewhere needs a check"

@@ -12,6 +12,7 @@ from app.domain import (
     RunError,
     RunEvent,
     RunStatus,
+    ToolCall,
     Turn,
     Usage,
 )
@@ -46,20 +47,22 @@ class TurnRunner:
 
         A turn taken over goes on after its last committed pass: calls that are done
         stay done, calls not started are run, and a write that may have happened ends
-        the turn as failed.
+        the turn as failed, unless its tool can find out.
         """
         response = AssistantResponse(reply, store_data=store_data, stop=stop)
         passes = await self.ledger.calls(turn.lease) if turn.is_prepared else []
         passes = await self.toolbox.find_out(turn, passes)
-        if passes and (doubt := self._doubt(passes)):
-            return TurnRun(run=doubt)
+        if passes and (ended := self._ended(passes)):
+            await self.assistant.cancel(turn, ended)
+            return TurnRun(run=ended)
         stream = await self._first_stream(turn, passes, reply, stop)
         pass_no, made = max((call.pass_no for call in passes), default=0), len(passes)
         run = await response.forward_stream(stream)
         while run.status is RunStatus.REQUIRES_ACTION:
             pass_no += 1
+            run = replace(run, tool_calls=_each_once(run.tool_calls))
             await self.ledger.commit_pass(turn.lease, pass_no, run, usage_of(turn, run))
-            if pass_no > MAX_TOOL_ROUNDS or made >= MAX_CALLS:
+            if _is_over_limit(pass_no, made):
                 await self.assistant.cancel(turn, run)
                 return TurnRun(run=_too_many_rounds(run))
             reply.show_step(self.toolbox.label(run.tool_calls))
@@ -106,7 +109,7 @@ class TurnRunner:
     ) -> AsyncGenerator[RunEvent]:
         if not turn.is_prepared:
             return self.assistant.run(turn)
-        last_pass = [call for call in passes if call.pass_no == passes[-1].pass_no]
+        last_pass = _last_pass(passes)
         if any(call.state is not CallState.DONE for call in last_pass):
             await self.toolbox.call(
                 turn,
@@ -118,18 +121,33 @@ class TurnRunner:
             )
         return self.assistant.resume(turn)
 
-    def _doubt(self, passes: Sequence[LedgerCall]) -> Run | None:
-        uncertain = self.toolbox.uncertain(passes)
-        if uncertain is None:
-            return None
-        return Run(
-            run_id="",
-            status=RunStatus.FAILED,
-            error=RunError(
-                code="outcome_unknown",
-                message=f"I can't tell whether {self.toolbox.describe(uncertain)}.",
-            ),
-        )
+    def _ended(self, passes: Sequence[LedgerCall]) -> Run | None:
+        """Tell how a turn that is taken over has ended, if it cannot go on."""
+        nowhere = Run(run_id="", status=RunStatus.FAILED)
+        if uncertain := self.toolbox.uncertain(passes):
+            doubt = f"I can't tell whether {self.toolbox.describe(uncertain)}."
+            error = RunError(code="outcome_unknown", message=doubt)
+            return replace(nowhere, error=error)
+        last_pass = _last_pass(passes)
+        if _is_over_limit(last_pass[0].pass_no, len(passes) - len(last_pass)):
+            return _too_many_rounds(nowhere)
+        return None
+
+
+def _last_pass(passes: Sequence[LedgerCall]) -> list[LedgerCall]:
+    return [call for call in passes if call.pass_no == passes[-1].pass_no]
+
+
+def _each_once(calls: Sequence[ToolCall]) -> tuple[ToolCall, ...]:
+    """Hold a model that uses one id for several calls of a pass to the first."""
+    first: dict[str, ToolCall] = {}
+    for call in calls:
+        first.setdefault(call.call_id, call)
+    return tuple(first.values())
+
+
+def _is_over_limit(pass_no: int, made: int) -> bool:
+    return pass_no > MAX_TOOL_ROUNDS or made >= MAX_CALLS
 
 
 def usage_of(turn: Turn, run: Run) -> Usage | None:

@@ -1,5 +1,7 @@
 """What tools may cost a turn, and what becomes of them after a crash."""
 
+import asyncio
+
 import pytest
 
 from app.domain import (
@@ -8,6 +10,7 @@ from app.domain import (
 )
 from app.storage.database import Database
 from app.tools.tool import Found, ToolContext, tool
+from app.turns.run_turn import MAX_TOOL_ROUNDS
 from tests.contracts.queue_words import TEAM
 from tests.contracts.turn_stage import Stage, calling, saying, setting, update
 from tests.fakes import ScriptedAssistant
@@ -74,3 +77,71 @@ async def test_one_answer_takes_sixteen_calls_and_then_its_end_is_told(stage: St
     assert stage.reply.ending is not None
     assert stage.reply.ending.incomplete_reason == "tool_rounds"
     assert len(outputs) == 21
+
+
+async def test_people_are_told_once_when_not_all_calls_were_made(stage: Stage):
+    turn = await stage.turn()
+    calls = [setting("kitchen", 20 + number / 10, f"c{number}") for number in range(19)]
+
+    await stage.answer(turn, ScriptedAssistant(calling(*calls), saying("Some.")))
+
+    (told,) = [each for each in stage.reply.data if each.message.type == "notice"]
+    assert told.message.data["text"] == (
+        "I use tools at most 16 times for one answer, so not all was done. "
+        "Ask again for the rest."
+    )
+    assert stage.reply.messages == ["Some."]
+
+
+async def test_calls_before_a_crash_count_too(stage: Stage):
+    turn = await stage.turn()
+    await stage.store.prepare(turn.lease, (await stage.gather(turn)).items, {})
+    for pass_no in (1, 2):
+        calls = [setting("kitchen", 20, f"{pass_no}-{n}") for n in range(10)]
+        run = update(RunStatus.REQUIRES_ACTION, *calls).run
+        await stage.ledger.commit_pass(turn.lease, pass_no, run)
+        if pass_no == 1:
+            await stage.toolbox.call(
+                turn, 1, calls, stop=asyncio.Event(), show=lambda _: None
+            )
+    await stage.store.release(turn.lease)
+
+    await stage.answer(await stage.claimed(), ScriptedAssistant(saying("Some.")))
+
+    outputs = await stage.outputs(turn)
+    assert [told.startswith("Error: not run") for told in outputs] == [
+        *[False] * 16,
+        *[True] * 4,
+    ]
+
+
+async def test_a_turn_that_had_reached_its_limit_calls_nothing_after_a_crash(
+    stage: Stage,
+):
+    turn = await stage.turn()
+    await stage.store.prepare(turn.lease, (await stage.gather(turn)).items, {})
+    for pass_no in range(1, MAX_TOOL_ROUNDS + 2):
+        call = setting("kitchen", 30, f"c{pass_no}")
+        run = update(RunStatus.REQUIRES_ACTION, call).run
+        await stage.ledger.commit_pass(turn.lease, pass_no, run)
+    await stage.store.release(turn.lease)
+    assistant = ScriptedAssistant()
+
+    await stage.answer(await stage.claimed(), assistant)
+
+    assert assistant.asked == []
+    assert await stage.rooms.temperature(TEAM, "kitchen") == 22
+    assert stage.reply.ending is not None
+    assert stage.reply.ending.incomplete_reason == "tool_rounds"
+    assert len(await stage.outputs(turn)) == MAX_TOOL_ROUNDS + 1
+
+
+async def test_two_calls_with_one_id_are_one(stage: Stage):
+    turn = await stage.turn()
+    calls = (setting("kitchen", 23), setting("kitchen", 30))
+
+    await stage.answer(turn, ScriptedAssistant(calling(*calls), saying("Done.")))
+
+    assert stage.reply.messages == ["Done."]
+    assert await stage.rooms.temperature(TEAM, "kitchen") == 23
+    assert len(await stage.outputs(turn)) == 1

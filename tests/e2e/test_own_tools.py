@@ -7,9 +7,22 @@ from pathlib import Path
 
 import pytest
 
+from app.sandbox.records import visible_text
 from app.sandbox.server import Sandbox
 from tests.e2e.program import ROOT, Ended, run, running, settings_for
 
+LAMP = """
+from app.domain import DataMessage
+from app.tools.tool import ToolContext, tool
+
+
+@tool(effect="write", label="lighting {room}")
+async def light(context: ToolContext, room: str) -> str:
+    '''Light a lamp.'''
+    data = {"room": room, "light": "on"}
+    context.send_data_message(DataMessage(type="lamp_lit", data=data))
+    return "Lit."
+"""
 README = (ROOT / "README.md").read_text()
 
 
@@ -52,6 +65,7 @@ async def test_the_ten_lines_of_the_readme_are_a_tool_that_people_can_use(
     (own / name).write_text(lines)
     folder = own.parents[2]
     settings = settings_for(sandbox, PYTHONPATH=str(folder))
+    (own / "lamp.py").write_text(LAMP)
     async with running("serve", folder=folder, settings=settings) as program:
         await program.says("/invite")
         root = await sandbox.say(
@@ -67,8 +81,28 @@ async def test_the_ten_lines_of_the_readme_are_a_tool_that_people_can_use(
             ],
             20,
         )
+        root = await sandbox.say(
+            "ana",
+            "#general",
+            '@threadline call exactly: light {"room":"the <!here> hall"}',
+        )
+        card = await sandbox.until(
+            lambda: [
+                each.attachments[0]
+                for each in sandbox.messages("#general", root)
+                if each.attachments
+            ],
+            20,
+        )
 
     assert said
+    assert visible_text(card[0]).split("\n") == [
+        "*room*",
+        "the &lt;!here&gt; hall",
+        "*light*",
+        "on",
+    ]
+    assert sandbox.live_tokens() == []
     assert len([line for line in lines.splitlines() if line]) <= 10
 
 
@@ -96,9 +130,17 @@ async def test_a_tool_that_can_not_be_offered_is_named_with_what_it_lacks(
         "async def light(context: ToolContext, room: Any) -> str:\n"
         "    return room\n"
     )
+    (own / "empty.py").write_text("")
+    (own / "_shared.py").write_text("1 / 0")
     ended = await faults_of(own, sandbox)
 
     assert ended.code == 2
-    assert "  light: it has no docstring to describe it" in ended.err
-    assert "  light: arguments.room may be anything" in ended.err
-    assert "Traceback" not in ended.err
+    assert ended.err == (
+        "These tools need a look:\n"
+        "  app/tools/own/empty.py: no tool in it; write @tool(…) above a function\n"
+        "  app/tools/own/lamp.py: light: it has no docstring; say there what it does, "
+        "for the model to read\n"
+        "  app/tools/own/lamp.py: light: arguments.room may be anything; "
+        "give it a type\n"
+        "  app/tools/own/lamp.py: light: its label speaks of unknown arguments: lamp\n"
+    )

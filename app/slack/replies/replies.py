@@ -33,8 +33,9 @@ async def _sleep_until(moment: float) -> None:
 class Replies:
     """All replies of this process; they share Slack's budgets.
 
-    `name_of` gives the name of a user id; `allowed_link_hosts` are always live. `now`
-    and `sleep_until` are one monotonic clock in seconds.
+    `name_of` gives the name of a user id; `allowed_link_hosts` are always live.
+    `trusts_tools` says that no tool's result can hold what outsiders wrote. `now` and
+    `sleep_until` are one monotonic clock in seconds.
     """
 
     def __init__(
@@ -46,11 +47,13 @@ class Replies:
         name_of: Callable[[str, str], Awaitable[str]],
         first_paint: str = FirstPaint.SNAPPY,
         allowed_link_hosts: frozenset[str] = frozenset(),
+        trusts_tools: bool = True,
         now: Callable[[], float] = time.monotonic,
         sleep_until: Callable[[float], Awaitable[None]] = _sleep_until,
     ) -> None:
         self._scheduler = EditScheduler(now=now, sleep_until=sleep_until)
         self._allowed_link_hosts = allowed_link_hosts
+        self._trusts_tools = trusts_tools
         self._latest: OrderedDict[SlackThread, EditedReply] = OrderedDict()
         self._to_be_said: OrderedDict[SlackThread, bool] = OrderedDict()
         self._desk = Desk(
@@ -69,7 +72,9 @@ class Replies:
         Nothing is sent to Slack once `holds_lease` is false. Raises
         DatabaseUnavailable.
         """
-        links = link_policy(turn, self._allowed_link_hosts)
+        links = link_policy(
+            turn, self._allowed_link_hosts, trusts_tools=self._trusts_tools
+        )
         reply = EditedReply(self._desk, turn, links, holds_lease)
         _keep(self._latest, turn.thread, reply)
         if self._to_be_said.pop(turn.thread, False):
@@ -117,11 +122,13 @@ def _keep(kept: OrderedDict[SlackThread, T], thread: SlackThread, value: T) -> N
         kept.popitem(last=False)
 
 
-def link_policy(turn: Turn, allowed_hosts: frozenset[str]) -> LinkPolicy:
+def link_policy(
+    turn: Turn, allowed_hosts: frozenset[str], *, trusts_tools: bool = True
+) -> LinkPolicy:
     """What may be a live link in the answer to `turn`.
 
-    Addresses that members of the workspace wrote are trusted. Files, outsiders, and
-    what was said before the bot came are not.
+    Addresses that members of the workspace wrote are trusted. Files, outsiders, what
+    was said before the bot came, and results of tools unless all are trusted are not.
     """
     members = [each for each in turn.messages if not _is_outsider(each, turn)]
     trusted = frozenset[str]().union(
@@ -130,7 +137,7 @@ def link_policy(turn: Turn, allowed_hosts: frozenset[str]) -> LinkPolicy:
     return LinkPolicy(
         trusted=trusted,
         allowed_hosts=allowed_hosts,
-        read_untrusted=turn.has_read_untrusted,
+        read_untrusted=turn.has_read_untrusted or not trusts_tools,
     )
 
 

@@ -1,11 +1,15 @@
 """A tool is what its signature says; a toolbox takes only tools that are sound."""
 
-from typing import Annotated, Any
+import json
+from datetime import date
+from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import BaseModel, Field
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel, ConfigDict, Field
 
-from app.domain import ToolCall
+from app.domain import CallState, LedgerCall, ToolCall
 from app.errors import FaultyTools, ToolError
 from app.storage.database import Database
 from app.storage.rooms import ROOMS, Rooms
@@ -154,13 +158,13 @@ def test_a_toolbox_says_what_is_wrong_with_its_tools():
 
     told = str(refused.value)
     for fault in (
-        "two tools are called look_up",
+        "2 tools are called look_up",
         "a name is 1 to 64 letters",
         "it has no docstring",
         "arguments.Open is an open object",
         "arguments.Open.anything is an open object",
         "arguments.items[] may be anything",
-        "unknown arguments: thing",
+        "its label speaks of unknown arguments: thing",
         "a read has nothing to store",
     ):
         assert fault in told
@@ -173,3 +177,76 @@ def test_a_tool_that_is_not_stored_has_no_transaction():
 
     with pytest.raises(RuntimeError):
         _ = context.transaction
+
+
+def test_a_schema_with_words_that_some_strict_servers_refuse_is_not_strict():
+    @tool(effect="read", label="rolling")
+    async def roll(
+        context: ToolContext, dice: Annotated[int, Field(ge=1, le=20)]
+    ) -> str:
+        """Roll dice."""
+        return str(dice)
+
+    assert not is_strict(roll.parameters)
+
+
+def test_what_people_read_of_an_argument_is_one_short_line(home: Toolbox):
+    @tool(effect="write", label="looking for {what}", outcome="{what} was found")
+    async def find(context: ToolContext, what: str) -> str:
+        """Find something."""
+        return what
+
+    arguments = json.dumps({"what": "a\nb\u202e\x00 " * 1_000})
+    call = ToolCall(call_id="c", name="find", arguments=arguments)
+    ledger_call = LedgerCall(pass_no=1, call=call, state=CallState.STARTED)
+    box = toolbox(find)
+
+    for told in (box.label([call]), box.describe(ledger_call)):
+        assert "a b a b" in told
+        assert told.isprintable()
+        assert len(told) < 120
+
+
+class Side(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    height: float
+    names: list[str]
+
+
+@tool(effect="read", label="taking {one} {sides} {day}")
+async def take_all(
+    context: ToolContext,
+    one: Literal["a", "b"],
+    sides: list[Side],
+    day: date | None = None,
+) -> str:
+    """Take many kinds of arguments."""
+    return f"{one}{sides}{day}"
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: (
+        st.lists(inner)
+        | st.dictionaries(
+            st.sampled_from(["one", "sides", "day", "height", "names"]) | st.text(),
+            inner,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.text() | _JSON.map(json.dumps) | st.binary().map(lambda b: b.decode("latin")))
+@settings(deadline=None)
+def test_whatever_the_model_writes_is_taken_or_refused_in_one_line(arguments: str):
+    told = ""
+    values: dict[str, Any] = {}
+    try:
+        values = take_all.parse(arguments)
+    except ToolError as error:
+        told = str(error)
+
+    assert told or values.keys() == {"one", "sides", "day"}
+    assert told.isprintable()
+    assert len(told) <= 500
