@@ -146,6 +146,7 @@ async def test_several_calls_come_in_one_response(served: Served) -> None:
     [
         {"input": "Ana: show me everything"},
         {"input": TWO_ROOMS, "tools": TOOLS},
+        {"input": "Ana: cite https://a.example/x https://b.example"},
         {
             "input": "hi",
             "reasoning": {"effort": "low"},

@@ -328,3 +328,13 @@ async def test_what_is_asked_meanwhile_waits_in_view_and_is_answered_together(
     assert "waiting" not in first.seen + second.seen
     assert len(world.sandbox.model.requests) == 2
     assert world.heard[-2:] == ["Ana: say exactly: one", "Ben: say exactly: two"]
+
+
+@with_sqlite
+async def test_what_an_answer_is_based_on_stands_below_it(world: World) -> None:
+    root = await world.ask("@threadline cite https://wiki.example/a")
+
+    answer = await world.answered(root)
+
+    wiki = "[A page of wiki.example](https://wiki.example/a)"
+    assert answer == f"So it is written.\nSources · {wiki}"

@@ -27,6 +27,9 @@ _WHO = re.compile(
 )
 _ME = re.compile(r"\bwho am i\b|\bwhat(?:'s| is) my name\b", _ANY_CASE)
 _SUMMARY = re.compile(r"\bsummar(?:y|ise|ize)\b|\bsum (?:it |this )?up\b", _ANY_CASE)
+_CITE = re.compile(
+    r"^\s*cite\s+(?P<sources>https?://\S+(?:\s+https?://\S+)*)", _ANY_CASE
+)
 _FOLLOW = re.compile(r"^(?:follow|only when mentioned)\W*$", _ANY_CASE)
 _THANKS = re.compile(r"\b(?:thanks|thank you|thx|cheers)\b", _ANY_CASE)
 _HELLO = re.compile(
@@ -164,6 +167,16 @@ def _follow(match: re.Match[str], _: Line, __: Conversation) -> str:
     return "All right, I'll answer in this thread only when I'm mentioned."
 
 
+def cited(text: str) -> list[str]:
+    """Name the addresses that somebody wants cited."""
+    match = _CITE.match(text[:_READ_UP_TO])
+    return match["sources"].split() if match else []
+
+
+def _cite(_: re.Match[str], _ask: Line, __: Conversation) -> str:
+    return "So it is written."
+
+
 def help_text() -> str:
     """Say what this model is and what to try."""
     return "\n".join([_ABOUT, *(f"- {sentence}" for sentence in SUGGESTIONS)])
@@ -172,6 +185,7 @@ def help_text() -> str:
 _ANSWERS: tuple[
     tuple[re.Pattern[str], Callable[[re.Match[str], Line, Conversation], str]], ...
 ] = (
+    (_CITE, _cite),
     (_STORY, _tell),
     (_SHOW, _show),
     (_SAID, _recall),

@@ -3,7 +3,7 @@
 import re
 
 from app.sandbox.model import house
-from app.sandbox.model.answers import answer, help_text, is_about_talk
+from app.sandbox.model.answers import answer, cited, help_text, is_about_talk
 from app.sandbox.model.conversation import Conversation, Line
 from app.sandbox.model.errands import calls_for, report
 from app.sandbox.model.house import Wish
@@ -40,7 +40,8 @@ def think(conversation: Conversation) -> tuple[Output, ...]:
         if _is_words(ask) and not (conversation.results and _comes_first(ask))
     ]
     told = [text for text in (news, *words) if text]
-    return (Say("\n\n".join(told) or help_text()),)
+    sources = [address for ask in conversation.asks for address in cited(ask.text)]
+    return (Say("\n\n".join(told) or help_text(), sources=tuple(sources)),)
 
 
 def _exact_calls(conversation: Conversation) -> tuple[Output, ...]:

@@ -61,8 +61,8 @@ class Answer:
             if self.is_cut:
                 break
             match output:
-                case Say(text, phase):
-                    yield from self._message(text, "output_text", phase)
+                case Say(text, phase, sources):
+                    yield from self._message(text, "output_text", phase, sources)
                 case Refuse(text):
                     yield from self._message(text, "refusal", "final_answer")
                 case Call():
@@ -170,7 +170,9 @@ class Answer:
             item = {**item, "encrypted_content": sealed}
         yield self._close(item)
 
-    def _message(self, text: str, kind: str, phase: str | None) -> Iterator[Event]:
+    def _message(
+        self, text: str, kind: str, phase: str | None, sources: Sequence[str] = ()
+    ) -> Iterator[Event]:
         item: dict[str, Any] = {
             "id": f"msg_{secrets.token_hex(24)}",
             "type": "message",
@@ -189,11 +191,16 @@ class Answer:
         for token in self._take(text):
             said += token
             yield self._delta(f"response.{kind}.delta", place, token, kind)
+        annotations = [_cited(source, said) for source in sources]
+        for number, annotation in enumerate(annotations):
+            fields = {"annotation_index": number, "annotation": annotation}
+            kind_added = "response.output_text.annotation.added"
+            yield self._event(kind_added, **place, **fields)
         done: dict[str, Any] = {"refusal": said}
         if kind == "output_text":
             done = {"text": said, "logprobs": []}
         yield self._event(f"response.{kind}.done", **place, **done)
-        part = _part(kind, said)
+        part = _part(kind, said, annotations)
         yield self._event("response.content_part.done", **place, part=part)
         status = "incomplete" if self.is_cut else "completed"
         yield self._close({**item, "status": status, "content": [part]})
@@ -238,7 +245,17 @@ def _reference(conversation: str | Mapping[str, Any] | None) -> dict[str, Any] |
     return {"id": named}
 
 
-def _part(kind: str, text: str) -> dict[str, Any]:
+def _part(
+    kind: str, text: str, annotations: Sequence[dict[str, Any]] = ()
+) -> dict[str, Any]:
     if kind == "refusal":
         return {"type": "refusal", "refusal": text}
-    return {"type": "output_text", "annotations": [], "logprobs": [], "text": text}
+    its = {"type": "output_text", "annotations": list(annotations), "logprobs": []}
+    return {**its, "text": text}
+
+
+def _cited(source: str, text: str) -> dict[str, Any]:
+    name = source.partition("://")[2].partition("/")[0]
+    place = {"start_index": 0, "end_index": len(text)}
+    title = f"A page of {name}"
+    return {"type": "url_citation", "url": source, "title": title, **place}

@@ -6,10 +6,14 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """Text to say; `phase` is the wire's word: a commentary is said on the way."""
+    """Text to say; `phase` is the wire's word: a commentary is said on the way.
+
+    `sources` are the addresses that the text is based on.
+    """
 
     text: str
     phase: Literal["commentary", "final_answer"] | None = "final_answer"
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
