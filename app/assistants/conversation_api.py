@@ -54,6 +54,7 @@ class ConversationAssistant:
             conversations=conversations,
             histories=histories,
             most_characters=self._capabilities.most_characters,
+            sleep=sleep,
         )
 
     def run(self, turn: Turn) -> AsyncGenerator[RunEvent]:

@@ -1,6 +1,6 @@
 """One pass in a conversation that the provider keeps."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -37,6 +37,7 @@ from app.storage.remote_threads import RemoteThread
 from app.storage.window import Window
 
 _REMEDIES = 2
+_SETTLES_IN = 1.0
 
 
 class Conversations(Protocol):
@@ -60,6 +61,7 @@ class Provider:
     conversations: Conversations
     histories: Histories
     most_characters: int
+    sleep: Callable[[float], Awaitable[None]]
 
 
 class ConversationPass:
@@ -118,6 +120,9 @@ class ConversationPass:
                     raise
                 if is_gone(error):
                     yield LOST
+                elif is_unpaired(error):
+                    # What has just been completed may still be on its way there.
+                    await self._provider.sleep(_SETTLES_IN)
             else:
                 return
 
@@ -232,8 +237,9 @@ class ConversationPass:
             )
 
     async def _note_end(self, event: RunEvent) -> None:
+        # What becomes there of an answer cut short is not published: it is looked up.
         match event:
-            case RunUpdate(run=Run(status=RunStatus.COMPLETED | RunStatus.INCOMPLETE)):
+            case RunUpdate(run=Run(status=RunStatus.COMPLETED)):
                 await self._provider.conversations.told(
                     self._turn, self._conversation_id
                 )

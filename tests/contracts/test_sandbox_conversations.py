@@ -119,6 +119,17 @@ async def test_one_response_at_a_time_is_written_in_a_conversation(stage: Stage)
     assert refused.value.param == "conversation"
 
 
+async def test_a_conversation_can_be_found_locked_on_demand(stage: Stage):
+    made = await stage.client.conversations.create()
+    stage.control.fault("locked")
+
+    with pytest.raises(openai.BadRequestError) as refused:
+        await stage.client.responses.create(model="m", input="a", conversation=made.id)
+    await stage.client.responses.create(model="m", input="a", conversation=made.id)
+
+    assert refused.value.code == "conversation_locked"
+
+
 async def test_what_was_hung_up_on_is_completed_but_not_in_the_conversation(
     stage: Stage,
 ):

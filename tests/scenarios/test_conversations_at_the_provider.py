@@ -74,6 +74,28 @@ async def test_after_a_stop_the_thread_goes_on_once_the_conversation_is_free(
     assert all("Another process" in (one.error or "") for one in refused)
 
 
+@in_one_setting
+async def test_an_answer_goes_on_in_its_message_with_the_next_process(
+    sandbox: Sandbox, setting: Setting
+):
+    url, over_http = setting.database_url, setting.over_http
+    sandbox.model.rate = 60
+    async with living(sandbox, url, over_http=over_http, more=STATE) as world:
+        thread = await world.ask("@threadline tell me a story of 900 characters")
+        await world.until(
+            lambda: any(len(message.text) > 40 for message in world.said(thread))
+        )
+    sandbox.model.rate = 2_000
+    async with living(sandbox, url, over_http=over_http, more=STATE) as world:
+        whole = await world.answered(thread)
+
+        assert whole.count("Once upon a time") == 1
+        assert whole.endswith("The end.")
+        assert len(world.said(thread)) == 1
+        await world.ask("what did I say?", thread_ts=thread)
+        assert "900 characters" in await world.answered(thread, times=2)
+
+
 @in_the_other_setting
 async def test_a_lost_conversation_is_made_anew_and_the_thread_is_told(world: World):
     thread = await world.ask("@threadline my cat is called Minka")

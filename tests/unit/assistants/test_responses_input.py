@@ -174,3 +174,22 @@ def test_what_was_said_since_somebody_asked_can_be_shown_again():
     ]
 
     assert said_since_asked(history) == ["Setting it.", "Done."]
+
+
+def test_a_note_on_the_way_is_replayed_as_it_was():
+    part = {"type": "output_text", "text": "Let me look.", "annotations": []}
+    note = output(
+        id="msg_1",
+        type="message",
+        role="assistant",
+        status="completed",
+        phase="commentary",
+        content=[part],
+    )
+
+    assert read(said("hi"), note)[1] == {
+        "type": "message",
+        "role": "assistant",
+        "phase": "commentary",
+        "content": [part],
+    }
