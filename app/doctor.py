@@ -10,10 +10,17 @@ import openai
 
 from app.assistants.assistants_wire import HEADERS
 from app.connections import model_client_of, open_database, slack_client
-from app.errors import DatabaseUnavailable, SettingsError, SlackError, SlackUnavailable
+from app.errors import (
+    DatabaseUnavailable,
+    FaultyTools,
+    SettingsError,
+    SlackError,
+    SlackUnavailable,
+)
 from app.settings import Settings
 from app.slack.bot import introduce
 from app.slack.reads import ask
+from app.tools.found import own_tools
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +32,26 @@ class Finding:
 
 
 async def examine(settings: Settings) -> list[Finding]:
-    """Look at the database, Slack and the model, each for itself; change nothing else.
+    """Look at tools, database, Slack and model, each for itself; change nothing else.
 
     With AUTO_MIGRATE the database's schema is brought up to date, as `serve` would.
     """
-    looks: tuple[Look, ...] = (_database, _slack, _socket_mode, _model)
+    looks: tuple[Look, ...] = (_tools, _database, _slack, _socket_mode, _model)
     async with AsyncExitStack() as stack:
         return [finding for look in looks for finding in await look(settings, stack)]
 
 
 Look = Callable[[Settings, AsyncExitStack], Awaitable[list[Finding]]]
+
+
+async def _tools(_: Settings, __: AsyncExitStack) -> list[Finding]:
+    try:
+        names = [tool.name for tool in own_tools()]
+    except FaultyTools as error:
+        return [Finding(is_fine=False, says=fault) for fault in error.faults]
+    return [
+        Finding(is_fine=True, says=f"Your own tools: {', '.join(names) or 'none'}.")
+    ]
 
 
 async def _database(settings: Settings, stack: AsyncExitStack) -> list[Finding]:

@@ -34,6 +34,7 @@ async def test_a_write_whose_tool_can_look_goes_on_after_a_crash(
     ordered: list[str] = []
 
     async def was_ordered(context: ToolContext, what: str) -> Found:
+        assert context.key == f"{turn.turn_id}-1-c1"
         assert (context.call.name, what) == ("order", "milk")
         return found
 

@@ -196,6 +196,7 @@ async def test_the_doctor_finds_everything_fine(
     assert ended.err == ""
     lines = ended.out.splitlines()
     assert all(line.startswith("ok ") for line in lines)
+    assert "ok     Your own tools: none." in lines
     assert "ok     The database answers (SQLite)." in lines
     assert "ok     In Sandbox as @threadline." in lines
     assert "ok     Socket Mode can be opened." in lines

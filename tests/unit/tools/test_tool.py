@@ -250,3 +250,8 @@ def test_whatever_the_model_writes_is_taken_or_refused_in_one_line(arguments: st
     assert told or values.keys() == {"one", "sides", "day"}
     assert told.isprintable()
     assert len(told) <= 500
+
+
+def test_a_tool_is_trusted_only_if_it_says_so(home: Toolbox):
+    assert home.is_trusted
+    assert not toolbox(*home.tools, look_up).is_trusted

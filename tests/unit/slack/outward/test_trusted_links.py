@@ -67,3 +67,12 @@ def test_a_plain_address_of_the_models_own_is_live_only_where_all_is_trusted(
     text = neutralise("https://e.example/page", link_policy(asked, frozenset()))
 
     assert text == shown
+
+
+def test_no_address_of_the_models_own_is_live_beside_a_tool_that_is_not_trusted() -> (
+    None
+):
+    asked = replace(turn("hello"), has_read_untrusted=False)
+    policy = link_policy(asked, frozenset(), trusts_tools=False)
+
+    assert neutralise("https://e.example/page", policy) == "`https://e.example/page`"
