@@ -18,6 +18,7 @@ from app.errors import (
     SlackError,
     SlackUnavailable,
 )
+from app.loop import new_event_loop
 from app.sandbox.server import Sandbox
 from app.settings import (
     has_slack_settings,
@@ -39,7 +40,9 @@ def main() -> None:
     arguments = _parser().parse_args()
     configure_logging()
     try:
-        sys.exit(asyncio.run(_until_told_to_stop(arguments.command(arguments))))
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            work = _until_told_to_stop(arguments.command(arguments))
+            sys.exit(runner.run(work))
     except SettingsError as error:
         _fail("These settings need a look:", *error.faults)
     except FaultyTools as error:

@@ -2,12 +2,14 @@
 
 import sys
 
-from bench import first_sign, ingest, startup
+from bench import first_sign, ingest, parse, startup, streams
 
 _BENCHES = {
     "ingest": ingest.run,
     "first_sign": first_sign.run,
     "startup": startup.run,
+    "parse": parse.run,
+    "streams": streams.run,
 }
 
 

@@ -55,7 +55,7 @@ class RunReader:
     def __init__(self, run: Run, *, known: Collection[str] = ()) -> None:
         self.run = run
         self._known = frozenset(known)
-        self._texts: dict[str, str] = {}
+        self._texts: dict[str, list[str]] = {}
         self._whole: set[str] = set()
         self._open = ""
         self._told_last = ""
@@ -129,7 +129,7 @@ class RunReader:
         if not text or message.id in self._known or message.id in self._whole:
             return ()
         opened = self._opened(message.id)
-        self._texts[message.id] = text
+        self._texts[message.id] = [text]
         self._whole.add(message.id)
         citations = _citations_of(message)
         return [*opened, TextDone("thread.message.completed", text, citations)]
@@ -138,7 +138,7 @@ class RunReader:
         if not text:
             return ()
         opened = self._opened(message_id)
-        self._texts[message_id] = self._texts.get(message_id, "") + text
+        self._texts.setdefault(message_id, []).append(text)
         return [*opened, TextDelta("thread.message.delta", text)]
 
     def _opened(self, message_id: str) -> Sequence[RunEvent]:
@@ -161,7 +161,7 @@ class RunReader:
         )
 
     def _messages(self) -> list[Mapping[str, Any]]:
-        return [_said(message_id, text) for message_id, text in self._texts.items()]
+        return [_said(each, "".join(text)) for each, text in self._texts.items()]
 
     def _step(self, name: str, tools: Sequence[str]) -> Sequence[RunEvent]:
         label = next((_STEPS[tool] for tool in tools if tool in _STEPS), None)

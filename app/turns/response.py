@@ -44,13 +44,13 @@ class AssistantResponse:
         self._reply = reply
         self._store_data = store_data
         self._stop = stop
-        self._pass: list[str] = []
+        self._pass: list[list[str]] = []
         self._cited: dict[Citation, None] = {}
 
     @property
     def pass_text(self) -> str:
         """The text of the stream forwarded last, as far as it came."""
-        return "\n\n".join(text for text in self._pass if text)
+        return "\n\n".join(text for text in map("".join, self._pass) if text)
 
     async def send_data_message(self, message: DataMessage) -> None:
         """Show a data message after the text so far; its row is committed on return."""
@@ -98,11 +98,11 @@ class AssistantResponse:
                 self._reply.append(text)
             case TextDone(text=text, citations=citations):
                 self._cited.update(dict.fromkeys(citations))
-                if text != (self._pass[-1] if self._pass else ""):
+                if text != ("".join(self._pass[-1]) if self._pass else ""):
                     self._replace_in_pass(text)
                     self._reply.replace(text)
             case MessageStarted(message_id=message_id):
-                self._pass.append("")
+                self._pass.append([])
                 self._reply.start_message(message_id)
             case RunUpdate(run=run):
                 self._reply.show_status(run)
@@ -113,11 +113,11 @@ class AssistantResponse:
 
     def _add_to_pass(self, text: str) -> None:
         if not self._pass:
-            self._pass.append("")
-        self._pass[-1] += text
+            self._pass.append([])
+        self._pass[-1].append(text)
 
     def _replace_in_pass(self, text: str) -> None:
-        self._pass[-1:] = [text]
+        self._pass[-1:] = [[text]]
 
 
 def _sources(cited: Iterable[Citation]) -> DataMessage:

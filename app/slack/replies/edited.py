@@ -229,11 +229,16 @@ class EditedReply:
 
     def _set_paint_time(self, part: TextPart) -> None:
         """The first text of a part sets the time of its post."""
-        paint, raw = self._desk.first_paint, self._story.raw(part).lstrip()
+        now, paint = self._desk.now(), self._desk.first_paint
+        if part.paint_at <= now:
+            # It waits for its budget; the text may grow long meanwhile.
+            return
+        raw = self._story.raw(part).lstrip()
         if raw:
             is_readable = paint is FirstPaint.STEADY and bool(_SENTENCE.search(raw))
-            at = self._desk.now() + (0.0 if is_readable else paint.delay)
-            part.paint_at = min(part.paint_at, at)
+            part.paint_at = min(
+                part.paint_at, now + (0.0 if is_readable else paint.delay)
+            )
 
     def _offer_post(self) -> None:
         """Let the next part be posted; those after it follow when it is there."""
