@@ -151,7 +151,9 @@ class RemotePass:
         if self._run_id and self._reader.has_ended:
             if self._has_acted:
                 # A run from the start would repeat what its tools have done.
-                raise AssistantRefused(error.code, error.message) from error
+                refused = AssistantRefused(error.code, error.message)
+                refused.request_id = error.request_id
+                raise refused from error
             self._run_id = ""
         elif self._thread and is_busy(error):
             await self._make_room(self._thread.thread_id)

@@ -17,12 +17,14 @@ class BudgetBreaker:
     """Lets nobody ask for a minute once a server has said that the budget is used up.
 
     After that one request may try; the others still wait for what becomes of it.
+    `refusals` counts how often the server has said so.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         self._refusal: BudgetUsedUp | None = None
         self._closed_until = 0.0
+        self.refusals = 0
 
     def refusal(self) -> BudgetUsedUp | None:
         """Return why nobody may ask now; None lets the caller ask."""
@@ -42,8 +44,15 @@ class BudgetBreaker:
             telemetry.count("assistant.breaker.tripped")
             log.error("budget of the model used up", extra={"code": error.code})
         self._refusal = error
+        self.refusals += 1
         self._closed_until = self._now() + _PAUSE
 
-    def succeeded(self) -> None:
-        """Note that a request was taken: there is a budget."""
+    def succeeded(self, refusals: int) -> None:
+        """Note that a request was taken which began when there were so many refusals.
+
+        One of before the last refusal proves no budget.
+        """
+        if self._refusal is None or refusals != self.refusals:
+            return
+        log.info("budget of the model is back")
         self._refusal = None

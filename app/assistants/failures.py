@@ -86,17 +86,20 @@ _FIRST_SERVER_FAULT = 500
 _CONTEXT_FULL = re.compile(
     r"context (?:length|window|size)|max_model_len", re.IGNORECASE
 )
+_QUOTA = re.compile(r"exceeded your current quota", re.IGNORECASE)
 
 
 def refused_request(error: openai.APIStatusError) -> AssistantError:
     """Return our error for a request that was answered with a 4xx or 5xx status."""
-    return failure(
+    failed = failure(
         code=error.code,
         kind=error.type,
         status=error.status_code,
         words=error.message,
         retry_after=retry_after(error.response.headers),
     )
+    failed.request_id = error.request_id
+    return failed
 
 
 def failure(
@@ -111,9 +114,7 @@ def failure(
 
     AssistantUnavailable is worth a retry, AssistantRefused is not.
     """
-    # Compatible servers give no code for a full context, only words.
-    if status in (None, 400) and code not in _BY_CODE and _CONTEXT_FULL.search(words):
-        code = "context_length_exceeded"
+    code = _meant(code, status, words)
     name = code or kind or (f"http_{status}" if status else "unknown_error")
     row = _BY_CODE.get(code or "") or _BY_CODE.get(kind or "") or _by_status(status)
     if row.may_pass:
@@ -121,6 +122,18 @@ def failure(
     if row is _EMPTY_PURSE:
         return BudgetUsedUp(name, row.sentence)
     return AssistantRefused(name, row.sentence)
+
+
+def _meant(code: str | None, status: int | None, words: str) -> str | None:
+    """Return the code that a server would have given, were it not for its words."""
+    # Compatible servers give no code for a full context.
+    if status in (None, 400) and code not in _BY_CODE and _CONTEXT_FULL.search(words):
+        return "context_length_exceeded"
+    # Runs of the Assistants API have one code for a full minute and an empty purse.
+    is_vague = code in (None, "rate_limit_exceeded") and status in (None, 429)
+    if is_vague and _QUOTA.search(words):
+        return "insufficient_quota"
+    return code
 
 
 def _by_status(status: int | None) -> _Row:
@@ -155,9 +168,11 @@ def no_conversations() -> AssistantError:
     return AssistantRefused("no_conversations", _NO_CONVERSATIONS)
 
 
-def unreadable() -> AssistantError:
+def unreadable(request_id: str | None = None) -> AssistantError:
     """Return our error for an answer that is no stream of events."""
-    return AssistantRefused("unreadable_answer", _UNREADABLE)
+    failed = AssistantRefused("unreadable_answer", _UNREADABLE)
+    failed.request_id = request_id
+    return failed
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

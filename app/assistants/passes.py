@@ -101,7 +101,7 @@ class Passes:
         """Stream what the attempts say; the last event tells how the run stands."""
         deadline = self._deadline(turn)
         for retry in range(1, RETRIES + 2):
-            attempt = begin()
+            attempt, known = begin(), self._breaker.refusals
             if refused := self._breaker.refusal():
                 failed: AssistantError = refused
                 break
@@ -116,7 +116,7 @@ class Passes:
                 failed = error
                 self._breaker.failed(error)
             else:
-                self._breaker.succeeded()
+                self._breaker.succeeded(known)
                 return
             pause = self._pause(failed, retry, deadline)
             if pause is None or not attempt.may_be_repeated:
@@ -164,7 +164,8 @@ class Passes:
         except AssistantError as error:
             telemetry.count(f"assistant.failures.{type(error).__name__}")
             facts |= failures.log_facts(error)
-            error.request_id = facts.get("request_id")
+            error.request_id = error.request_id or facts.get("request_id")
+            facts["request_id"] = error.request_id
             log.warning("pass failed", extra=facts)
             raise
 

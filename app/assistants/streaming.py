@@ -92,7 +92,7 @@ async def open_stream(
         try:
             content_type = response.headers.get("content-type", "")
             if content_type.startswith(_NO_STREAM):
-                raise failures.unreadable()
+                raise failures.unreadable(response.headers.get("x-request-id"))
             yield ServerStream(response, limits, patience)
         finally:
             await response.aclose()

@@ -79,7 +79,9 @@ class ThreadsServer(ReplayServer):
 
 
 def _refused(refuse: Refuse) -> web.Response:
-    return web.json_response({"error": refuse.error}, status=refuse.status)
+    return web.json_response(
+        {"error": refuse.error}, status=refuse.status, headers=refuse.headers
+    )
 
 
 @asynccontextmanager

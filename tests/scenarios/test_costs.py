@@ -80,3 +80,6 @@ async def test_the_id_that_people_see_is_in_the_log_beside_the_servers_own(
     (record,) = [each for each in caplog.records if each.message == "run failed"]
     assert vars(record)["error_id"] == shown[1]
     assert vars(record)["request_id"].startswith("req_")
+    theirs = "exceeded your current quota"
+    assert theirs not in line_of(world.said(root)[-1])
+    assert theirs not in repr([vars(each) for each in caplog.records])

@@ -42,8 +42,18 @@ def test_after_a_minute_one_may_try_and_the_others_wait_for_it():
     assert breaker.refusal() is EMPTY
     clock.now = 120
     assert breaker.refusal() is None
-    breaker.succeeded()
+    breaker.succeeded(breaker.refusals)
     assert [breaker.refusal() for _ in range(3)] == [None, None, None]
+
+
+def test_an_answer_begun_before_the_refusal_proves_no_budget():
+    breaker = BudgetBreaker(Clock())
+    known = breaker.refusals
+    breaker.failed(EMPTY)
+
+    breaker.succeeded(known)
+
+    assert breaker.refusal() is EMPTY
 
 
 def test_other_failures_keep_nobody_from_asking():
