@@ -36,7 +36,14 @@ async def examine(settings: Settings) -> list[Finding]:
 
     With AUTO_MIGRATE the database's schema is brought up to date, as `serve` would.
     """
-    looks: tuple[Look, ...] = (_tools, _database, _slack, _socket_mode, _model)
+    looks: tuple[Look, ...] = (
+        _tools,
+        _database,
+        _slack,
+        _socket_mode,
+        _model,
+        _conversations,
+    )
     async with AsyncExitStack() as stack:
         return [finding for look in looks for finding in await look(settings, stack)]
 
@@ -118,6 +125,23 @@ async def _model(settings: Settings, stack: AsyncExitStack) -> list[Finding]:
     if listed.data and model not in {each.id for each in listed.data}:
         return [Finding(is_fine=False, says=f"OPENAI_MODEL: no {model} there.")]
     return [Finding(is_fine=True, says=f"The model {model} can be asked.")]
+
+
+async def _conversations(settings: Settings, stack: AsyncExitStack) -> list[Finding]:
+    if settings.assistant_state != "conversation":
+        return []
+    client = await model_client_of(settings, stack)
+    try:
+        await client.conversations.retrieve("conv_none")
+    except openai.NotFoundError as error:
+        # A server that keeps conversations says which one it lacks.
+        if "conv_none" not in error.message:
+            says = "ASSISTANT_STATE: the model's server keeps no conversations."
+            return [Finding(is_fine=False, says=says)]
+    except (openai.APIError, aiohttp.ClientError):
+        # What else is wrong with the server was told before.
+        return []
+    return [Finding(is_fine=True, says="The model's server keeps conversations.")]
 
 
 async def _assistant(client: openai.AsyncOpenAI, assistant_id: str) -> list[Finding]:

@@ -3,6 +3,8 @@
 import pytest
 from openai import AsyncOpenAI
 
+from app.doctor import examine
+from app.sandbox.model.assistants.threads import ASSISTANT_ID
 from app.sandbox.server import Sandbox
 from tests.scenarios.conftest import NewWorld, Setting
 from tests.scenarios.world import (
@@ -15,6 +17,7 @@ from tests.scenarios.world import (
 )
 
 STATE = {"ASSISTANT_STATE": "conversation"}
+THREADS = {"ASSISTANT_API": "assistants", "ASSISTANT_ID": ASSISTANT_ID}
 LOST = "The model's server has lost its record of this thread."
 
 
@@ -117,7 +120,7 @@ async def test_what_was_said_is_kept_when_the_way_of_keeping_changes(
 ):
     url, over_http = setting.database_url, setting.over_http
     thread = ""
-    for times, more in enumerate((STATE, None, STATE), 1):
+    for times, more in enumerate((STATE, THREADS, STATE), 1):
         async with living(sandbox, url, over_http=over_http, more=more) as world:
             text = f"my cat number {times} is well"
             if thread:
@@ -132,3 +135,15 @@ async def test_what_was_said_is_kept_when_the_way_of_keeping_changes(
 
     assert [f"cat number {n}" in recalled for n in (1, 2, 3)] == [True] * 3
     assert recalled.count("cat number 2") == 1
+
+
+@in_one_setting
+async def test_the_doctor_tells_whether_conversations_are_kept(world: World):
+    found = await examine(world.settings)
+    elsewhere = {"openai_base_url": world.sandbox.api_url.removesuffix("/")}
+    missed = await examine(world.settings.model_copy(update=elsewhere))
+
+    assert found[-1].says == "The model's server keeps conversations."
+    assert missed[-1].says == (
+        "ASSISTANT_STATE: the model's server keeps no conversations."
+    )
