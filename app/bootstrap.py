@@ -45,6 +45,7 @@ from app.storage.rooms import Rooms
 from app.storage.tool_calls import ToolLedger
 from app.storage.turns import TurnStore
 from app.storage.wakeup import Wakeup
+from app.storage.web_threads import WebThreads
 from app.storage.window import HistoryWindow
 from app.tools.found import own_tools
 from app.tools.home import home_tools
@@ -54,6 +55,8 @@ from app.turns.prepare import Preparation
 from app.turns.reply import Reply
 from app.turns.run_turn import TurnRunner
 from app.turns.worker import Worker
+from app.web.counter import Counter
+from app.web.routes import add_web_routes
 
 _PORTS_TRIED = 20
 
@@ -64,6 +67,15 @@ class RunningBot:
 
     introduction: Introduction
     address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningSandbox:
+    """A small Slack, and the bot in it if there is one, with its web token."""
+
+    sandbox: Sandbox
+    bot: RunningBot | None = None
+    web_api_token: str = ""
 
 
 @asynccontextmanager
@@ -81,7 +93,7 @@ async def running_bot(settings: Settings) -> AsyncGenerator[RunningBot]:
         database = await open_database(settings, stack)
         client = await slack_client(settings, stack)
         introduction = await introduce(client)
-        worker, intake = await _start_answering(
+        worker, intake, answerer = await _start_answering(
             settings, database, client, introduction, stack
         )
         bolt = build_bolt(client, introduction.bot, intake)
@@ -95,6 +107,11 @@ async def running_bot(settings: Settings) -> AsyncGenerator[RunningBot]:
         if settings.slack_signing_secret:
             secret = settings.slack_signing_secret.get_secret_value()
             add_slack_routes(web_app, bolt, secret)
+        if settings.web_api_token:
+            threads = WebThreads(database, introduction.bot.team_id)
+            counter = Counter(threads=threads, worker=worker, answerer=answerer)
+            token = settings.web_api_token.get_secret_value()
+            add_web_routes(web_app, counter, token)
         add_health_routes(web_app, _readiness(database, worker, socket_mode))
         address = await stack.enter_async_context(
             listening(web_app, settings.host, settings.port)
@@ -105,7 +122,7 @@ async def running_bot(settings: Settings) -> AsyncGenerator[RunningBot]:
 @asynccontextmanager
 async def running_sandbox(
     state: Path, port: int, *, with_bot: bool, model: Mapping[str, str]
-) -> AsyncGenerator[Sandbox]:
+) -> AsyncGenerator[RunningSandbox]:
     """Serve a small Slack from the folder `state` until the block is left.
 
     Where the port is taken the next free one is used. With the bot in it, the bot's
@@ -117,10 +134,13 @@ async def running_sandbox(
         stack.enter_context(_alone_in(state))
         sandbox = await _free_sandbox(state, port)
         stack.push_async_callback(sandbox.close)
-        if with_bot:
-            settings = _sandbox_settings(sandbox, state, model)
-            await stack.enter_async_context(running_bot(settings))
-        yield sandbox
+        if not with_bot:
+            yield RunningSandbox(sandbox=sandbox)
+            return
+        token = f"web-sandbox-{secrets.token_hex(8)}"
+        settings = _sandbox_settings(sandbox, state, model, token)
+        bot = await stack.enter_async_context(running_bot(settings))
+        yield RunningSandbox(sandbox=sandbox, bot=bot, web_api_token=token)
 
 
 @contextmanager
@@ -146,7 +166,7 @@ async def _free_sandbox(state: Path, port: int) -> Sandbox:
 
 
 def _sandbox_settings(
-    sandbox: Sandbox, state: Path, model: Mapping[str, str]
+    sandbox: Sandbox, state: Path, model: Mapping[str, str], web_api_token: str
 ) -> Settings:
     is_offline = model.keys().isdisjoint({"openai_base_url", "openai_api_key"})
     offline = {
@@ -159,6 +179,7 @@ def _sandbox_settings(
             "slack_bot_token": sandbox.bot_token,
             "slack_app_token": sandbox.app_token,
             "slack_api_url": sandbox.api_url,
+            "web_api_token": web_api_token,
             **(offline if is_offline else {}),
             **model,
             "database_url": f"sqlite:///{state / 'threadline.db'}",
@@ -175,7 +196,7 @@ async def _start_answering(
     client: AsyncWebClient,
     introduction: Introduction,
     stack: AsyncExitStack,
-) -> tuple[Worker, Intake]:
+) -> tuple[Worker, Intake, Answerer]:
     """Start the worker and what feeds it; on leaving they end in the reverse order."""
     store, people, outbound = TurnStore(database), People(client), Outbound(client)
     stack.push_async_callback(people.close)
@@ -218,7 +239,7 @@ async def _start_answering(
         bill=_bill(settings),
     )
     await worker.start(answerer)
-    return worker, intake
+    return worker, intake, answerer
 
 
 def _worker(database: Database, store: TurnStore, replies: Replies) -> Worker:

@@ -113,9 +113,12 @@ async def _sandbox(arguments: argparse.Namespace) -> None:
         arguments.port,
         with_bot=arguments.with_bot,
         model=model_for_sandbox(),
-    ) as sandbox:
-        if arguments.with_bot:
+    ) as running:
+        sandbox = running.sandbox
+        if running.bot:
             print("A small Slack with Threadline in it, on this machine only.")
+            print("The same without Slack, line by line:")
+            print(f"  {_request(running.bot.address, running.web_api_token)}")
         else:
             print("A small Slack on this machine. For a bot beside it:")
             for line in _environment(sandbox):
@@ -123,6 +126,14 @@ async def _sandbox(arguments: argparse.Namespace) -> None:
         sentence = "@threadline set the kitchen to 23 and the bedroom to 19"
         print(f"{sandbox.url}  Write in #general: {sentence}", flush=True)
         await asyncio.Event().wait()
+
+
+def _request(address: str, token: str) -> str:
+    question = '{"threadId": null, "message": "set the kitchen to 23"}'
+    return (
+        f"curl -N {address}/api/assistant -H 'Authorization: Bearer {token}' "
+        f"-d '{question}'"
+    )
 
 
 def _environment(sandbox: Sandbox) -> list[str]:

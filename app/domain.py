@@ -15,6 +15,13 @@ class ChannelKind(StrEnum):
     MPIM = "mpim"
 
 
+class Surface(StrEnum):
+    """Where a conversation lives."""
+
+    SLACK = "slack"
+    WEB = "web"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlackThread:
     """Where people talk; the only thing called just a thread."""
@@ -213,6 +220,7 @@ class Turn:
     is_first_turn: bool = False
     has_read_untrusted: bool = False
     usage: "Usage | None" = None
+    surface: Surface = Surface.SLACK
 
     @property
     def turn_id(self) -> int:
@@ -241,18 +249,10 @@ class RunStatus(StrEnum):
     @property
     def is_terminal(self) -> bool:
         """Whether a run with this status says nothing more by itself."""
-        return self in _TERMINAL
+        return self not in _UNDER_WAY
 
 
-_TERMINAL = frozenset(
-    {
-        RunStatus.CANCELLED,
-        RunStatus.FAILED,
-        RunStatus.COMPLETED,
-        RunStatus.INCOMPLETE,
-        RunStatus.EXPIRED,
-    }
-)
+_UNDER_WAY = ("queued", "in_progress", "requires_action", "cancelling")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

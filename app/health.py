@@ -9,6 +9,8 @@ from aiohttp import web
 from app import telemetry
 
 _NOT_A_NAME = re.compile(r"[^A-Za-z0-9_.]")
+# Seconds for requests under way to come to their end.
+_SHUTDOWN_LIMIT = 10.0
 
 
 def add_health_routes(
@@ -54,7 +56,12 @@ async def listening(
 
     Raises OSError when the port is taken.
     """
-    runner = web.AppRunner(web_app, access_log=None, handle_signals=False)
+    runner = web.AppRunner(
+        web_app,
+        access_log=None,
+        handle_signals=False,
+        shutdown_timeout=_SHUTDOWN_LIMIT,
+    )
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()

@@ -156,6 +156,9 @@ SigningSecret = Annotated[
 ModelKey = Annotated[
     SecretStr, _token("xox", "xapp-", hint="the model's key is wanted here")
 ]
+WebToken = Annotated[
+    SecretStr, _token("xox", "xapp-", "sk-", hint="make up one of its own")
+]
 SlackApiUrl = Annotated[str, BeforeValidator(_slack_api)]
 WebAddress = Annotated[str, BeforeValidator(_web_address)]
 # A secret, because it may hold a password.
@@ -213,6 +216,7 @@ class Settings(BaseModel):
     auto_migrate: Switch = True
     host: Host = "127.0.0.1"
     port: Port = 3000
+    web_api_token: WebToken | None = None
     first_paint: FirstPaint = "snappy"
     allowed_channels: ChannelIds | None = None
     allow_guests: Switch = False

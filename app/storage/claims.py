@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Row,
     and_,
     bindparam,
@@ -23,12 +24,14 @@ from app.domain import (
     Outcome,
     SharedFile,
     SlackThread,
+    Surface,
     Turn,
     TurnMessage,
     TurnState,
     Usage,
 )
 from app.storage.database import Database, Transaction
+from app.storage.places import Place
 from app.storage.tables import (
     READY,
     RUNNING,
@@ -60,6 +63,20 @@ _HAS_WORK = or_(
     conversations.c.turn_id.is_not(None),
     conversations.c.wanted_seq > conversations.c.taken_seq,
 )
+_CLAIMED_COLUMNS = (
+    conversations.c.id,
+    conversations.c.team_id,
+    conversations.c.channel_id,
+    conversations.c.thread_ts,
+    conversations.c.channel_kind,
+    conversations.c.assistant_thread_id,
+    conversations.c.state,
+    conversations.c.taken_seq,
+    conversations.c.epoch,
+    conversations.c.ready_at,
+    conversations.c.turn_id,
+    conversations.c.surface,
+)
 _CLAIM = (
     update(conversations)
     .where(conversations.c.id.in_(select(_PICKED.c.id)))
@@ -68,19 +85,21 @@ _CLAIM = (
         owner=case((_HAS_WORK, bindparam("worker_id")), else_=None),
         epoch=conversations.c.epoch + 1,
     )
+    .returning(*_CLAIMED_COLUMNS, conversations.c.inbox_seq.label("last_seq"))
+)
+_CLAIM_UP_TO = (
+    update(conversations)
+    .where(
+        conversations.c.team_id == bindparam("its_team"),
+        conversations.c.id == bindparam("its_id"),
+    )
+    .values(
+        state=RUNNING,
+        owner=bindparam("worker_id"),
+        epoch=conversations.c.epoch + 1,
+    )
     .returning(
-        conversations.c.id,
-        conversations.c.team_id,
-        conversations.c.channel_id,
-        conversations.c.thread_ts,
-        conversations.c.channel_kind,
-        conversations.c.assistant_thread_id,
-        conversations.c.state,
-        conversations.c.inbox_seq,
-        conversations.c.taken_seq,
-        conversations.c.epoch,
-        conversations.c.ready_at,
-        conversations.c.turn_id,
+        *_CLAIMED_COLUMNS, bindparam("up_to", type_=BigInteger()).label("last_seq")
     )
 )
 
@@ -193,6 +212,28 @@ async def claim_turns(
         (row for row in claimed.all() if row.state == TurnState.RUNNING.value),
         key=lambda row: (row.ready_at, row.id),
     )
+    return await _taken(transaction, places)
+
+
+async def claim_up_to(
+    transaction: Transaction, worker_id: str, place: Place, last_seq: int
+) -> Turn:
+    """Take an idle conversation that is held, for its messages up to `last_seq`."""
+    claimed = await transaction.execute(
+        _CLAIM_UP_TO,
+        {
+            "its_team": place.team_id,
+            "its_id": place.conversation_id,
+            "worker_id": worker_id,
+            "up_to": last_seq,
+        },
+    )
+    (turn,) = await _taken(transaction, [claimed.one()])
+    return turn
+
+
+async def _taken(transaction: Transaction, places: Sequence[_AnyRow]) -> list[Turn]:
+    """Make or resume the turns of claimed conversations, and read what they answer."""
     if not places:
         return []
     turn_ids, histories = await _turns_of(transaction, places)
@@ -251,7 +292,7 @@ async def _new_turns(
                 "team_id": place.team_id,
                 "conversation_id": place.id,
                 "first_seq": place.taken_seq + 1,
-                "last_seq": place.inbox_seq,
+                "last_seq": place.last_seq,
                 "state": TurnState.RUNNING.value,
                 "attempt": 0,
             }
@@ -266,7 +307,7 @@ async def _new_turns(
                 "its_team": place.team_id,
                 "its_id": place.id,
                 "its_turn": turn_ids[place.id],
-                "last_seq": place.inbox_seq,
+                "last_seq": place.last_seq,
                 "its_history": histories[place.id],
             }
             for place in places
@@ -306,6 +347,7 @@ def _turn(place: _AnyRow, assistant_thread_id: int, rows: Sequence[_AnyRow]) -> 
         is_first_turn=bool(about.is_first_turn),
         has_read_untrusted=bool(about.has_read_untrusted),
         usage=_usage(about),
+        surface=Surface(place.surface),
     )
 
 

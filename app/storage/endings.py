@@ -12,6 +12,7 @@ from app.domain import (
     Lease,
     Outcome,
     RunStatus,
+    Surface,
     ThreadItem,
     TurnState,
 )
@@ -63,7 +64,11 @@ _END = (
     )
 )
 
-_IS_MORE_WANTED = conversations.c.wanted_seq > conversations.c.taken_seq
+# Elsewhere than in Slack nobody but the request that waits may claim what is wanted.
+_IS_MORE_WANTED = and_(
+    conversations.c.wanted_seq > conversations.c.taken_seq,
+    conversations.c.surface == Surface.SLACK.value,
+)
 _FREE = (
     update(conversations)
     .where(

@@ -1,12 +1,14 @@
 """Who is alive: one heartbeat for each process, by the database's clock alone."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, exists, or_, select, update
+from sqlalchemy import Row, and_, bindparam, delete, exists, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from app.domain import TurnState
-from app.storage.database import Database
+from app.domain import Ending, Lease, RunStatus, Surface, TurnState
+from app.storage.database import Database, Transaction
+from app.storage.endings import end_turn
 from app.storage.tables import READY, RUNNING, conversations, turns, workers
 
 # A row is kept this long after its end, for people who ask which versions ran.
@@ -50,7 +52,13 @@ _REAP = (
     update(conversations)
     .where(conversations.c.id.in_(select(_LOST.c.id)))
     .values(state=READY, owner=None)
-    .returning(conversations.c.team_id, conversations.c.turn_id)
+    .returning(
+        conversations.c.team_id,
+        conversations.c.turn_id,
+        conversations.c.id,
+        conversations.c.epoch,
+        conversations.c.surface,
+    )
 )
 _COUNT_ATTEMPT = (
     update(turns)
@@ -80,6 +88,7 @@ class Leases:
     async def reap(self, worker_id: str, holding: Sequence[int] = ()) -> int:
         """Make turns without a live owner ready again, the same turns; how many.
 
+        On the web surface nobody waits for them any more: there they are cancelled.
         Running turns of `worker_id` itself count as well, unless their conversations
         are among `holding`: the caller knows what it answers.
         """
@@ -96,6 +105,9 @@ class Leases:
                         "turn_ids": [row.turn_id for row in lost],
                     },
                 )
+            for row in lost:
+                if row.surface != Surface.SLACK:
+                    await _cancel(transaction, row)
             await transaction.execute(_FORGET)
             return len(lost)
 
@@ -103,3 +115,14 @@ class Leases:
         """Say that the process lives no longer."""
         async with self._database.write() as transaction:
             await transaction.execute(_RETIRE, {"worker_id": worker_id})
+
+
+async def _cancel(transaction: Transaction, lost: Row[*tuple[Any, ...]]) -> None:
+    lease = Lease(
+        team_id=lost.team_id,
+        conversation_id=lost.id,
+        turn_id=lost.turn_id,
+        epoch=lost.epoch,
+    )
+    ending = Ending(status=RunStatus.CANCELLED)
+    await end_turn(transaction, lease, ending, TurnState.CANCELLED)

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Row, bindparam, case, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from app.domain import ChannelKind, Follow, Outcome, SlackThread
+from app.domain import ChannelKind, Follow, Outcome, SlackThread, Surface
 from app.storage.database import Database, Transaction
 from app.storage.policy import ConversationFacts
 from app.storage.tables import conversations, inbox
@@ -27,6 +27,7 @@ _COLUMNS = (
     conversations.c.turn_id,
     conversations.c.follow,
     conversations.c.humans,
+    conversations.c.surface,
 )
 
 _IS_THREAD = (
@@ -97,6 +98,7 @@ class Place:
     turn_id: int | None
     follow: Follow
     humans: tuple[str, ...]
+    surface: Surface = Surface.SLACK
     has_company: bool = False
 
     @property
@@ -185,7 +187,9 @@ class Place:
         return conversation_id is not None
 
     def _come_to_rest(self) -> bool:
-        if self.state == "idle" and self.wanted_seq > self.taken_seq:
+        # Elsewhere than in Slack only the request that waits may claim it.
+        is_wanted = self.wanted_seq > self.taken_seq and self.surface is Surface.SLACK
+        if self.state == "idle" and is_wanted:
             self.state = "ready"
             return True
         if self.is_ready and not self.turn_id and self.wanted_seq <= self.taken_seq:
@@ -275,4 +279,5 @@ def _place(row: Row[*tuple[Any, ...]]) -> Place:
         turn_id=row.turn_id,
         follow=Follow(row.follow),
         humans=tuple(row.humans),
+        surface=Surface(row.surface),
     )

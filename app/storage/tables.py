@@ -106,7 +106,11 @@ conversations = Table(
     Column("turn_id", RowId),
     Column("follow", String, nullable=False),
     Column("humans", MessageJson, nullable=False),
+    # Where it lives, and where there if that is not Slack.
+    Column("surface", String, nullable=False, server_default="slack"),
+    Column("place", String),
     UniqueConstraint("team_id", "channel_id", "thread_ts"),
+    Index("ix_conversations_place", "team_id", "surface", "place", unique=True),
 )
 Index(
     "ix_conversations_ready",
@@ -145,6 +149,8 @@ inbox = Table(
     Column("taken_at", Double),
     Column("outcome", String),
     Column("outcome_by", String),
+    # The process that holds the request which waits for an answer, if one does.
+    Column("held_by", String),
     UniqueConstraint("conversation_id", "seq"),
     UniqueConstraint("conversation_id", "author_id", "client_msg_id"),
 )

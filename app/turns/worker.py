@@ -9,7 +9,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app import __version__, telemetry
-from app.domain import Lease, SlackThread, StopRequest, Turn
+from app.domain import (
+    Ending,
+    Lease,
+    RunStatus,
+    SlackThread,
+    StopRequest,
+    Surface,
+    Turn,
+    TurnState,
+)
 from app.errors import DatabaseUnavailable, LeaseLost
 from app.storage.leases import Leases
 from app.storage.turns import TurnStore
@@ -22,6 +31,8 @@ log = logging.getLogger(__name__)
 ShowQueued = Callable[
     [SlackThread, Callable[[], Awaitable[bool]]], Coroutine[Any, Any, None]
 ]
+
+ClaimOne = Callable[[], Awaitable[Turn | None]]
 
 # A process that can't be sure of its lease falls silent before others think it dead.
 _MARGIN = 0.5
@@ -89,11 +100,16 @@ class Worker:
         if tasks:
             await asyncio.wait(tasks)
         for each in handed_over:
-            await self._release(each.turn.lease)
+            await self._release(each.turn)
         try:
             await self._leases.retire(self._worker_id)
         except DatabaseUnavailable:
             log.warning("lease left to expire, the database does not answer")
+
+    @property
+    def worker_id(self) -> str:
+        """The name of this process among all that work on the queue."""
+        return self._worker_id
 
     def holds(self, lease: Lease) -> bool:
         """Whether this process may still write for the turn, by its own clock."""
@@ -103,6 +119,24 @@ class Worker:
             and running.turn.lease == lease
             and time.monotonic() < self._held_until
         )
+
+    async def answer_here(
+        self, claim: ClaimOne, answerer: Answerer, stop: TurnStop
+    ) -> bool:
+        """Answer the one turn that `claim` takes, within this call.
+
+        False when there was none to take, or no place or lease to take it with. Raises
+        DatabaseUnavailable when nothing was taken; what happens later is the reply's.
+        """
+        async with self._claiming:
+            free = self.is_alive and len(self._running) < self._limits.turns
+            turn = await claim() if free else None
+            if turn is None:
+                return False
+            running = self._take(turn, answerer, stop)
+        if running.task:
+            await asyncio.wait([running.task])
+        return True
 
     @property
     def is_alive(self) -> bool:
@@ -151,10 +185,13 @@ class Worker:
             log.warning("nothing claimed, the database does not answer")
             return []
 
-    def _take(self, turn: Turn, answerer: Answerer) -> None:
-        running = _Running(turn=turn)
+    def _take(
+        self, turn: Turn, answerer: Answerer, stop: TurnStop | None = None
+    ) -> _Running:
+        running = _Running(turn=turn, stop=stop or TurnStop())
         self._running[turn.lease.conversation_id] = running
         running.task = asyncio.create_task(_monitored(self._answer(running, answerer)))
+        return running
 
     async def _answer(self, running: _Running, answerer: Answerer) -> None:
         lease = running.turn.lease
@@ -168,7 +205,7 @@ class Worker:
             log.info("turn taken over elsewhere", extra={"turn_id": lease.turn_id})
         except DatabaseUnavailable:
             log.warning("turn broken off", extra={"turn_id": lease.turn_id})
-            await self._give_back(lease)
+            await self._give_back(running.turn)
         finally:
             # The thread may be ours anew already, with its next turn.
             if self._running.get(lease.conversation_id) is running:
@@ -203,11 +240,11 @@ class Worker:
             if running.task:
                 running.task.cancel()
 
-    async def _give_back(self, lease: Lease) -> None:
+    async def _give_back(self, turn: Turn) -> None:
         """Let the turn go on from its last commit, as soon as the database is back."""
-        while self.holds(lease):
+        while self.holds(turn.lease):
             try:
-                await self._store.release(lease)
+                await self._hand_over(turn)
             except DatabaseUnavailable:
                 await asyncio.sleep(_AFTER_A_FAILURE)
             except LeaseLost:
@@ -215,14 +252,22 @@ class Worker:
             else:
                 return
 
-    async def _release(self, lease: Lease) -> None:
+    async def _release(self, turn: Turn) -> None:
         try:
-            await self._store.release(lease)
+            await self._hand_over(turn)
         except LeaseLost:
-            log.debug("turn had ended already", extra={"turn_id": lease.turn_id})
+            log.debug("turn had ended already", extra={"turn_id": turn.turn_id})
         except DatabaseUnavailable:
             # Whoever misses our heartbeat takes it up.
-            log.warning("turn not handed over", extra={"turn_id": lease.turn_id})
+            log.warning("turn not handed over", extra={"turn_id": turn.turn_id})
+
+    async def _hand_over(self, turn: Turn) -> None:
+        if turn.surface is Surface.SLACK:
+            await self._store.release(turn.lease)
+            return
+        # Its reader waits here, and nobody else could answer there.
+        ending = Ending(status=RunStatus.CANCELLED)
+        await self._store.finish(turn.lease, ending, TurnState.CANCELLED)
 
     def _is_full(self, team_id: str) -> bool:
         of_team = sum(

@@ -25,6 +25,7 @@ from app.storage.reply_parts import ReplyParts
 from app.storage.rooms import Rooms
 from app.storage.tables import metadata
 from app.storage.tool_calls import ToolLedger
+from app.storage.web_threads import WebThreads
 from app.storage.window import HistoryWindow
 from tests.contracts.queue_words import (
     ANA,
@@ -116,7 +117,19 @@ async def _everything(queue: Queue) -> None:
     await queue.add(said("stop", when=MANY + 4, thread=MANY + 1, mention=True))
     ending = Ending(status=RunStatus.CANCELLED)
     await queue.store.finish(turn.lease, ending, TurnState.CANCELLED)
+    await _everything_on_the_web(queue)
     await queue.leases.retire("worker")
+
+
+async def _everything_on_the_web(queue: Queue) -> None:
+    threads = WebThreads(queue.database, TEAM)
+    first = await threads.add(None, "one", "worker")
+    assert first
+    second = await threads.add(first.thread_id, "two", "worker")
+    assert second
+    assert await threads.claim(first, "worker")
+    await queue.leases.reap("worker", [])
+    await threads.drop(second)
 
 
 async def _everything_on_the_other_side(database: Database, turn: Turn) -> None:

@@ -1,0 +1,1 @@
+"""The line protocol of streaming assistants over HTTP: another way to be answered."""
