@@ -7,7 +7,9 @@ from app.sandbox.model import house, stories
 from app.sandbox.model.conversation import Conversation, Line
 
 _ANY_CASE = re.IGNORECASE
-_EXACTLY = re.compile(r"\s*say exactly:[ \t]?(?P<text>.*)", _ANY_CASE | re.DOTALL)
+_EXACTLY = re.compile(
+    r"\s*say (?P<how>exactly|backwards):[ \t]?(?P<text>.*)", _ANY_CASE | re.DOTALL
+)
 _STORY = re.compile(
     r"\b(?P<very>very\s+)?(?P<long>long\s+)?(?:story|tale)\b", _ANY_CASE
 )
@@ -58,7 +60,9 @@ def answer(ask: Line, conversation: Conversation) -> str | None:
     text = ask.text
     exact = _EXACTLY.match(text)
     if exact:
-        return exact["text"]
+        # Backwards: what the model says then is not what somebody wrote.
+        is_exact = exact["how"].lower() == "exactly"
+        return exact["text"] if is_exact else exact["text"][::-1]
     if not text:
         return _take_up(conversation)
     for pattern, reply in _ANSWERS:

@@ -10,7 +10,7 @@ _AUTHOR = re.compile(r"^(?P<name>[^:\n]{1,80}?)\s*:\s(?P<text>.*)$", re.DOTALL)
 _ADDRESS = re.compile(r"^(?:\s*(?:<@\w+>|@[\w.-]+)[,:]?\s*)+")
 # A remark of whoever put the input together, as stage directions are.
 _ASIDE = re.compile(r"\([^()]*\)")
-_COMMANDS = ("say exactly", "call exactly", "call forever")
+_COMMANDS = ("say exactly", "say backwards", "call exactly", "call forever")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
