@@ -87,10 +87,10 @@ class Passes:
         self._breaker = BudgetBreaker()
 
     def start_clock(self, turn: Turn) -> None:
-        """Let the time of the turn's run begin now."""
+        """Let the time of the turn's run begin when the turn did."""
         now = asyncio.get_running_loop().time()
         self._began.pop(turn.turn_id, None)
-        self._began[turn.turn_id] = now
+        self._began[turn.turn_id] = now - turn.age
         # Runs end in many ways, not all of them here: old ones go when stale.
         while now - next(iter(self._began.values())) > 2 * self._limits.run:
             del self._began[next(iter(self._began))]

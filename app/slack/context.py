@@ -69,11 +69,10 @@ class ThreadContext:
         people = await self._resolve(turn, earlier)
         names = {user_id: person.name for user_id, person in people.items()}
         names[self._bot.user_id] = clean_name(self._bot.name)
+        items = [_earlier_item(said, names) for said in earlier]
+        items += _turn_items(turn, names)
         return Gathered(
-            items=(
-                *(_earlier_item(said, names) for said in earlier),
-                *_turn_items(turn, names),
-            ),
+            items=tuple(sorted(items, key=lambda item: float(item.ts or 0))),
             people=people,
             history_refused=refused,
         )
@@ -184,7 +183,7 @@ def _earlier_item(said: _Said, names: Mapping[str, str]) -> ThreadItem:
 
 
 def _turn_items(turn: Turn, names: Mapping[str, str]) -> Iterable[ThreadItem]:
-    for message in sorted(turn.messages, key=lambda message: float(message.ts)):
+    for message in turn.messages:
         yield ThreadItem(
             kind=ItemKind.WANTED if message.wanted else ItemKind.OVERHEARD,
             item={

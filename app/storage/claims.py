@@ -164,6 +164,7 @@ _RANKED = (
     select(
         turns.c.id.label("turn_id"),
         turns.c.attempt,
+        (Database.now - turns.c.claimed_at).label("age"),
         turns.c.input_tokens,
         turns.c.cached_tokens,
         turns.c.output_tokens,
@@ -184,6 +185,9 @@ _RANKED = (
             order_by=(inbox.c.wanted.desc(), inbox.c.seq.desc()),
         )
         .label("place"),
+        func.count(case((inbox.c.wanted, 1)))
+        .over(partition_by=turns.c.id)
+        .label("asked"),
     )
     .join_from(turns, conversations, conversations.c.id == turns.c.conversation_id)
     .outerjoin(
@@ -348,6 +352,8 @@ def _turn(place: _AnyRow, assistant_thread_id: int, rows: Sequence[_AnyRow]) -> 
         has_read_untrusted=bool(about.has_read_untrusted),
         usage=_usage(about),
         surface=Surface(place.surface),
+        age=max(0.0, about.age),
+        left_out=max(0, about.asked - _MOST_MESSAGES),
     )
 
 

@@ -26,6 +26,7 @@ from app.storage.turns import TurnStore
 from app.turns.prepare import Ask, Nothing, Preparation, Say
 from app.turns.reply import Reply
 from app.turns.run_turn import TurnRun, TurnRunner, usage_of
+from app.turns.stopping import until_stopped
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +86,7 @@ class Answerer:
         Raises LeaseLost, having written nothing more, when somebody else goes on, and
         DatabaseUnavailable when the turn must go on later from its last commit.
         """
-        started = time.monotonic()
+        started = time.monotonic() - turn.age
         reply = await self.open_reply(turn)
         on_open(reply)
         ended = await self._guarded(turn, stop, reply)
@@ -126,7 +127,11 @@ class Answerer:
             return _failed("crashed", "I tried three times and did not get through.")
         if earlier := await self.store.stop_requested(turn.lease):
             stop.request(earlier)
-        match await self.preparation.prepare(turn):
+        prepared = await until_stopped(self.preparation.prepare(turn), stop.event)
+        match prepared:
+            case None:
+                # Stopped before anything was asked.
+                return await self._abandoned(turn, reply)
             case Nothing() if stop.is_question_deleted:
                 return await self._abandoned(turn, reply)
             case Nothing():

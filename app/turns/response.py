@@ -5,11 +5,9 @@ from collections.abc import (
     AsyncGenerator,
     Awaitable,
     Callable,
-    Coroutine,
     Iterable,
 )
 from contextlib import aclosing
-from typing import Any
 
 from app.domain import (
     AssistantThreadCreated,
@@ -28,6 +26,7 @@ from app.domain import (
     TextDone,
 )
 from app.turns.reply import Reply
+from app.turns.stopping import until_stopped
 
 StoreData = Callable[[DataMessage], Awaitable[StoredDataMessage]]
 
@@ -84,7 +83,7 @@ class AssistantResponse:
         if self._stop.is_set():
             await stream.aclose()
         else:
-            await _until_stopped(forward(), self._stop)
+            await until_stopped(forward(), self._stop)
         if latest.status is RunStatus.REQUIRES_ACTION or latest.status.is_terminal:
             return latest
         if self._stop.is_set():
@@ -130,20 +129,3 @@ _ENDED_EARLY = RunError(
     code="stream_ended_early",
     message="The connection to the model was lost.",
 )
-
-
-async def _until_stopped(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> None:
-    """Run `work` to its end, or cancel it as soon as `stop` is set."""
-    working = asyncio.create_task(work)
-    stopping = asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            working.result()
-    finally:
-        stopping.cancel()
-        working.cancel()
-        await asyncio.wait((working, stopping))
-        if not working.cancelled():
-            # A stream that broke just as it was stopped: nobody waits for its error.
-            working.exception()

@@ -133,6 +133,20 @@ async def test_called_into_a_thread_the_bot_reads_what_was_said_before(
     assert (call["ts"], call["latest"]) == (ROOT, at(2))
 
 
+async def test_what_was_said_while_the_bot_was_called_stands_at_its_time(
+    parts: Parts,
+) -> None:
+    thread_of(parts.slack, said(0), said(1, "one"), said(4, "four"))
+    asked = turn(
+        message(2, "two", mentioned=False, wanted=False), message(5, "five"), first=True
+    )
+
+    gathered = await parts.context.gather(asked)
+
+    words = [item.item["text"] for item in gathered.items]
+    assert words == ["hello", "one", "two", "four", "five"]
+
+
 @pytest.mark.parametrize(
     "asked",
     [
@@ -165,7 +179,7 @@ async def test_what_is_in_the_turn_was_removed_or_is_our_own_is_left_out(
     gathered = await parts.context.gather(turn(overheard, message(6), first=True))
 
     texts = [item.item["text"] for item in gathered.items]
-    assert texts == ["kept", "in the turn", "hello"]
+    assert texts == ["in the turn", "kept", "hello"]
 
 
 async def test_of_a_long_thread_the_newest_messages_before_the_call_are_read(

@@ -369,3 +369,31 @@ async def test_what_was_untrusted_in_a_thread_once_stays_so(
     (second,) = await queue.claim()
 
     assert second.has_read_untrusted
+
+
+async def test_of_more_than_two_hundred_questions_the_newest_are_taken_and_counted(
+    database: Database,
+) -> None:
+    queue = Queue(database)
+    for number in range(203):
+        thread = None if number == 0 else 0
+        await queue.add(said(f"q{number}", when=number, thread=thread, mention=True))
+
+    turn = await queue.claim_one()
+
+    assert texts(turn) == [f"q{number}" for number in range(3, 203)]
+    assert turn.left_out == 3
+
+
+async def test_a_turn_is_as_old_as_its_first_claim(database: Database) -> None:
+    queue = Queue(database)
+    await queue.add(said("hi", mention=True))
+    first = await queue.claim_one()
+    async with database.write() as transaction:
+        await transaction.execute(text("UPDATE turns SET claimed_at = claimed_at - 99"))
+    await queue.store.release(first.lease)
+
+    again = await queue.claim_one()
+
+    assert first.age < 50
+    assert 99 <= again.age < 150

@@ -13,11 +13,13 @@ from app.domain import (
     RunStatus,
     StopRequest,
     ToolCall,
+    Turn,
 )
 from app.errors import LeaseLost
 from app.storage.database import Database
 from app.tools.tool import ToolContext, tool
 from app.turns.answer import TurnStop
+from app.turns.prepare import Gathered
 from app.turns.run_turn import MAX_TOOL_ROUNDS
 from tests.contracts.queue_words import ANA, BEN, TEAM
 from tests.contracts.turn_stage import Stage, calling, saying, setting, update
@@ -315,3 +317,44 @@ async def test_the_ledger_knows_every_call_as_done_after_the_turn(stage: Stage):
 
     outputs = await stage.outputs(turn)
     assert "there is no 'attic'" in outputs[1]
+
+
+async def test_people_are_told_when_there_were_too_many_questions(stage: Stage):
+    turn = replace(await stage.turn(), left_out=3)
+
+    await stage.answer(turn, ScriptedAssistant(saying("Hello.")))
+
+    (notice,) = stage.reply.data
+    assert "the newest 1 messages" in notice.message.data["text"]
+
+
+async def test_an_answer_takes_as_long_as_all_its_owners_took(stage: Stage):
+    turn = replace(await stage.turn(), age=100.0)
+
+    await stage.answer(turn, ScriptedAssistant(saying("Hello.")))
+
+    assert stage.reply.ending is not None
+    assert 100 <= stage.reply.ending.seconds < 150
+
+
+async def test_a_stop_does_not_wait_for_what_must_be_known_first(stage: Stage):
+    turn = await stage.turn()
+    stop, began = TurnStop(), asyncio.Event()
+
+    async def never(_: Turn) -> Gathered:
+        began.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    stage.gathering = never
+    assistant = ScriptedAssistant()
+    answering = asyncio.create_task(stage.answer(turn, assistant, stop))
+    await began.wait()
+    stop.request(StopRequest(turn_id=turn.turn_id, stopped_by=BEN))
+    async with asyncio.timeout(20):
+        await answering
+
+    assert assistant.asked == []
+    assert status_of(stage) is RunStatus.CANCELLED
+    assert stage.reply.ending is not None
+    assert stage.reply.ending.stopped_by == "Ben"

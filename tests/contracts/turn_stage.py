@@ -31,7 +31,7 @@ from app.tools.home import home_tools
 from app.tools.tool import Tool
 from app.tools.toolbox import Toolbox
 from app.turns.answer import Answerer, TurnStop
-from app.turns.prepare import Gathered, Preparation
+from app.turns.prepare import Gather, Gathered, Preparation
 from app.turns.run_turn import TurnRunner
 from tests.contracts.queue_words import ANA, BEN, TEAM, said
 from tests.fakes import RecordingReply, ScriptedAssistant
@@ -84,6 +84,7 @@ class Stage:
     history_refused: str | None = None
     turns_per_hour: int = 0
     tools: tuple[Tool, ...] = ()
+    gathering: Gather | None = None
 
     def __post_init__(self) -> None:
         self.store = TurnStore(self.database)
@@ -126,7 +127,7 @@ class Stage:
             name_of=name_of,
             preparation=Preparation(
                 store=self.store,
-                gather=self.gather,
+                gather=self.gathering or self.gather,
                 tell_refusal=tell_refusal,
                 policy=AnswerPolicy(),
                 turns_per_hour=self.turns_per_hour,
