@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from app import bootstrap
-from app.doctor import examine
+from app.doctor import examine, model_warning
 from app.errors import (
     DatabaseUnavailable,
     FaultyTools,
@@ -97,13 +97,16 @@ async def _run(arguments: argparse.Namespace) -> None:
 
 
 async def _serve(_: argparse.Namespace) -> None:
-    async with bootstrap.running_bot(read_settings()) as running:
+    settings = read_settings()
+    async with bootstrap.running_bot(settings) as running:
         bot = running.introduction.bot
         print(f"In the workspace {bot.team_name} as @{bot.name}.")
         if missing := running.introduction.missing_scopes:
             print("Missing scopes, install the app again:", ", ".join(missing))
         print(f"Health: {running.address}/readyz")
         print(f"In a channel: /invite @{bot.name}", flush=True)
+        if warning := await model_warning(settings):
+            print(warning, flush=True)
         await asyncio.Event().wait()
 
 

@@ -1,14 +1,17 @@
 """What `doctor` looks at: each thing that must work before people are answered."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 import aiohttp
 import openai
 
 from app.assistants.assistants_wire import HEADERS
+from app.assistants.model_list import ListedModel, Outlook, list_models, outlook
 from app.connections import model_client_of, open_database, slack_client
 from app.errors import (
     DatabaseUnavailable,
@@ -21,6 +24,8 @@ from app.settings import Settings
 from app.slack.bot import introduce
 from app.slack.reads import ask
 from app.tools.found import own_tools
+
+_PATIENCE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +118,7 @@ async def _model(settings: Settings, stack: AsyncExitStack) -> list[Finding]:
     try:
         if settings.assistant_api == "assistants":
             return await _assistant(client, str(settings.assistant_id))
-        listed = await client.models.list()
+        listed = await list_models(client)
     except openai.AuthenticationError:
         return [Finding(is_fine=False, says="OPENAI_API_KEY is refused.")]
     except openai.APIStatusError as error:
@@ -122,9 +127,37 @@ async def _model(settings: Settings, stack: AsyncExitStack) -> list[Finding]:
         return [Finding(is_fine=True, says=says)]
     except (openai.APIConnectionError, aiohttp.ClientError):
         return [Finding(is_fine=False, says="The model's server does not answer.")]
-    if listed.data and model not in {each.id for each in listed.data}:
-        return [Finding(is_fine=False, says=f"OPENAI_MODEL: no {model} there.")]
-    return [Finding(is_fine=True, says=f"The model {model} can be asked.")]
+    if found := _outlook(settings, listed):
+        return [Finding(is_fine=not found.is_gone, says=found.says)]
+    untold = "The model's server answers; which models it has it does not tell."
+    says = f"The model {model} can be asked." if listed else untold
+    return [Finding(is_fine=True, says=says)]
+
+
+async def model_warning(settings: Settings) -> str | None:
+    """Return what the operator should know about the model, if the server tells.
+
+    A server that is away or slow, or lists no models with the days on which they end,
+    is no reason to say anything.
+    """
+    if settings.assistant_api == "assistants":
+        return None
+    async with AsyncExitStack() as stack:
+        client = await model_client_of(settings, stack)
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                listed = await list_models(client)
+        except (openai.OpenAIError, aiohttp.ClientError, TimeoutError):
+            return None
+    # Servers without dates may list other names than those they take.
+    if not any(each.shutdown_date for each in listed):
+        return None
+    found = _outlook(settings, listed)
+    return found.says if found else None
+
+
+def _outlook(settings: Settings, listed: Sequence[ListedModel]) -> Outlook | None:
+    return outlook(settings.openai_model, listed, datetime.now(UTC).date())
 
 
 async def _conversations(settings: Settings, stack: AsyncExitStack) -> list[Finding]:

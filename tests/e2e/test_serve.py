@@ -98,9 +98,8 @@ async def test_serve_says_where_it_is_and_what_is_missing_and_answers(
 ) -> None:
     sandbox.scopes.discard("reactions:read")
     began = time.monotonic()
-    async with running(
-        "serve", folder=tmp_path, settings=settings_for(sandbox)
-    ) as program:
+    settings = settings_for(sandbox, OPENAI_MODEL="gpt-3-gone")
+    async with running("serve", folder=tmp_path, settings=settings) as program:
         await ready(program)
         record_property("seconds to ready", time.monotonic() - began)
         root = await sandbox.say("ana", "#general", "@threadline say exactly: hello")
@@ -115,6 +114,7 @@ async def test_serve_says_where_it_is_and_what_is_missing_and_answers(
         async with aiohttp.ClientSession() as session:
             answer = await session.get(health.removeprefix("Health: ").strip())
             assert answer.status == 200
+        await program.says("OPENAI_MODEL: no gpt-3-gone there.")
 
     assert "".join(program.said).startswith(
         "In the workspace Sandbox as @threadline.\n"

@@ -32,7 +32,9 @@ from app.sandbox.model.control import ModelControl
 from app.sandbox.model.refusals import Refused
 
 # All names are answered by the one offline model.
-_MODELS = (MODEL, "gpt-6-luna", "gpt-6.1-terra", "gpt-6.1-sol", "gpt-6-astra")
+_MODELS = (MODEL, "gpt-6-luna", "gpt-6.1-terra", "gpt-6.1-sol", "gpt-6-astra", "gpt-4o")
+# The last day of models that OpenAI has announced the end of.
+_ENDS = {"gpt-4o": "2027-01-14"}
 _THREAD = "/v1/threads/{thread}"
 _MESSAGE = f"{_THREAD}/messages/{{message}}"
 _RUN = f"{_THREAD}/runs/{{run}}"
@@ -158,4 +160,5 @@ def _described(model: str) -> Wire:
         "object": "model",
         "created": 1_700_000_000,
         "owned_by": "sandbox",
+        "shutdown_date": _ENDS.get(model),
     }
