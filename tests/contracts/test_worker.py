@@ -16,9 +16,10 @@ from app.storage.rooms import Rooms
 from app.storage.tool_calls import ToolLedger
 from app.storage.turns import TurnStore
 from app.storage.wakeup import Wakeup
+from app.storage.web_threads import WebThreads
 from app.tools.home import home_tools
 from app.tools.toolbox import Toolbox
-from app.turns.answer import Answerer
+from app.turns.answer import Answerer, TurnStop
 from app.turns.prepare import Gathered, Preparation
 from app.turns.run_turn import TurnRunner
 from app.turns.worker import Worker, WorkerLimits
@@ -176,6 +177,27 @@ async def test_a_worker_ends_quietly_while_the_database_is_away(
     assert [record.message for record in caplog.records].count(
         "turn not handed over"
     ) == 2
+
+
+async def test_a_turn_that_a_request_waits_for_ends_with_its_process(
+    shift: Shift, database: Database
+) -> None:
+    threads, stop = WebThreads(database, TEAM), TurnStop()
+    message = await threads.add(None, "hello", shift.worker.worker_id)
+    assert message
+
+    async def claim() -> Turn | None:
+        return await threads.claim(message, shift.worker.worker_id)
+
+    answerer = shift.answerer(database)
+    waiting = asyncio.create_task(shift.worker.answer_here(claim, answerer, stop))
+    await shift.until(lambda: len(shift.begun) == 1)
+    await shift.worker.close()
+
+    assert await waiting
+    assert await shift.queue.claim() == []
+    states = "SELECT c.state, t.state FROM conversations c, turns t"
+    assert await shift.queue.rows(states) == [("idle", "cancelled")]
 
 
 def _team(turn: Turn) -> str:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from app.sandbox.model.assistants.threads import ASSISTANT_ID
 from tests.scenarios.conftest import NewWorld
 from tests.scenarios.database import rows
 from tests.scenarios.page import WITH_WEB, Pages, browsing, codes_of, words_of
@@ -265,6 +266,28 @@ async def test_rooms_are_the_same_here_and_in_slack(pages: Pages) -> None:
     root = await pages.world.ask("@threadline how warm is the kitchen?")
 
     assert "25" in await pages.world.answered(root)
+
+
+@with_sqlite
+@pytest.mark.parametrize(
+    "api",
+    [
+        {"ASSISTANT_STATE": "conversation"},
+        {"ASSISTANT_API": "assistants", "ASSISTANT_ID": ASSISTANT_ID},
+    ],
+)
+async def test_whichever_protocol_the_model_speaks_the_lines_are_the_same(
+    new_world: NewWorld, api: dict[str, str]
+) -> None:
+    world = await new_world(WITH_WEB | api)
+    async with browsing(world) as pages:
+        page = pages.open()
+        await page.append("set the kitchen to 23")
+        await page.append("what did I say?")
+
+    assert page.error is None
+    assert codes_of(page) == "5640540"
+    assert "set the kitchen" in words_of(page)
 
 
 @with_postgres
