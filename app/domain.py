@@ -277,11 +277,12 @@ class ToolOutput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens that a run cost."""
+    """Tokens that a run cost; `longest_input` is the most that one request sent."""
 
     input_tokens: int = 0
     cached_tokens: int = 0
     output_tokens: int = 0
+    longest_input: int = 0
 
     def __add__(self, other: "Usage | None") -> "Usage":
         if other is None:
@@ -290,6 +291,7 @@ class Usage:
             input_tokens=self.input_tokens + other.input_tokens,
             cached_tokens=self.cached_tokens + other.cached_tokens,
             output_tokens=self.output_tokens + other.output_tokens,
+            longest_input=max(self.longest_input, other.longest_input),
         )
 
 

@@ -48,7 +48,7 @@ class RunBody(msgspec.Struct):
     required_action: RequiredAction | None = None
     last_error: ErrorBody | str | None = None
     incomplete_details: dict[str, Any] | None = None
-    usage: dict[str, Any] | None = None
+    usage: Any = None
     metadata: dict[str, Any] | None = None
 
     @property

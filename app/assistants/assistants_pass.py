@@ -20,6 +20,7 @@ from app.assistants.assistants_events import (
 )
 from app.assistants.sse import ServerEvent
 from app.assistants.wire_errors import ErrorHappened, failure_of, happened
+from app.assistants.wire_usage import read_usage
 from app.domain import (
     AssistantThreadCreated,
     Citation,
@@ -32,7 +33,6 @@ from app.domain import (
     TextDelta,
     TextDone,
     ToolCall,
-    Usage,
 )
 
 _REASONS = {
@@ -111,7 +111,7 @@ class RunReader:
             run_id=body.id,
             status=status,
             retry_in=None,
-            usage=_usage(body.usage) or self.run.usage,
+            usage=read_usage(body.usage) or self.run.usage,
         )
         if status is RunStatus.FAILED:
             self.has_ended = True
@@ -193,17 +193,6 @@ def _status(word: str, name: str | None) -> RunStatus:
         except ValueError:
             continue
     return RunStatus.IN_PROGRESS
-
-
-def _usage(given: Mapping[str, Any] | None) -> Usage | None:
-    if given is None:
-        return None
-    details = given.get("prompt_token_details") or {}
-    return Usage(
-        input_tokens=given.get("prompt_tokens") or 0,
-        cached_tokens=details.get("cached_tokens") or 0,
-        output_tokens=given.get("completion_tokens") or 0,
-    )
 
 
 def _calls(required: Sequence[RequiredCall]) -> tuple[ToolCall, ...]:

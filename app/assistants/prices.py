@@ -16,11 +16,15 @@ _CENT = Decimal("0.01")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """US dollars for a million tokens of each kind."""
+    """US dollars for a million tokens of each kind.
+
+    Twice that once a request has more than `doubles_above` input tokens.
+    """
 
     input: Decimal
     cached: Decimal
     output: Decimal
+    doubles_above: int | None = None
 
     def dollars(self, usage: Usage) -> Decimal:
         """Return what these tokens cost."""
@@ -30,7 +34,10 @@ class Price:
             + usage.cached_tokens * self.cached
             + usage.output_tokens * self.output
         )
-        return paid / _MILLION
+        # A turn's requests have about the same length: what holds of one, of all.
+        limit = self.doubles_above
+        is_double = limit is not None and usage.longest_input > limit
+        return paid * (2 if is_double else 1) / _MILLION
 
 
 def price_of(model: str) -> Price | None:
@@ -40,7 +47,12 @@ def price_of(model: str) -> Price | None:
     row = table.get(model) or table.get(_DATED.sub("", model))
     if row is None:
         return None
-    return Price(**{kind: Decimal(dollars) for kind, dollars in row.items()})
+    return Price(
+        input=Decimal(row["input"]),
+        cached=Decimal(row["cached"]),
+        output=Decimal(row["output"]),
+        doubles_above=row.get("doubles_above"),
+    )
 
 
 def bill(usage: Usage, price: Price | None) -> str:

@@ -17,7 +17,7 @@ class ResponseBody(msgspec.Struct):
     output: list[Item] | None = None
     error: ErrorBody | str | None = None
     incomplete_details: dict[str, Any] | None = None
-    usage: dict[str, Any] | None = None
+    usage: Any = None
 
 
 class ResponseChanged(msgspec.Struct):

@@ -20,6 +20,7 @@ from app.assistants.responses_events import (
 )
 from app.assistants.sse import ServerEvent
 from app.assistants.wire_errors import ErrorHappened, failure_of, happened
+from app.assistants.wire_usage import read_usage
 from app.domain import (
     Citation,
     MessageStarted,
@@ -31,7 +32,6 @@ from app.domain import (
     TextDelta,
     TextDone,
     ToolCall,
-    Usage,
 )
 
 _LONGEST_STEP = 80
@@ -149,12 +149,13 @@ class PassReader:
         ):
             # A call cut short must not be replayed, nor reasoning without what follows.
             items = [item for item in items if item.get("type") == "message"]
+        took = read_usage(response.usage)
         self._run = replace(
             self._run,
             status=status,
             tool_calls=calls if status is RunStatus.REQUIRES_ACTION else (),
             output=tuple(items),
-            usage=_usage(response.usage, self._run.usage),
+            usage=took + self._run.usage if took else self._run.usage,
             incomplete_reason=(response.incomplete_details or {}).get("reason"),
         )
         return [*events, *self._update()]
@@ -259,15 +260,3 @@ def _arguments(given: object) -> str:
     if isinstance(given, str):
         return given
     return msgspec.json.encode(given or {}).decode()
-
-
-def _usage(given: Mapping[str, Any] | None, before: Usage | None) -> Usage | None:
-    if given is None:
-        return before
-    details = given.get("input_tokens_details") or {}
-    now = Usage(
-        input_tokens=given.get("input_tokens") or 0,
-        cached_tokens=details.get("cached_tokens") or 0,
-        output_tokens=given.get("output_tokens") or 0,
-    )
-    return now + before if before else now

@@ -1,14 +1,17 @@
 """The table of failures over a real socket: what is said, tried again, and spared."""
 
+import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
+from app.assistants.patience import Limits
 from app.domain import RunStatus
 from app.storage.remote_threads import RemoteThread
 
@@ -209,3 +212,32 @@ async def test_a_refused_message_is_named_by_its_request_too():
     assert heard.run.error
     assert heard.run.error.message == row.says
     assert heard.run.error.request_id == "r_7"
+
+
+@contextmanager
+def full_server() -> Iterator[str]:
+    """A server whose queue is full: it never takes another connection."""
+    with ExitStack() as stack:
+        server = stack.enter_context(socket.socket())
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(server.getsockname())
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/v1"
+
+
+@pytest.mark.parametrize("kind", [Stage, ThreadsStage])
+async def test_a_server_that_takes_no_connection_is_given_up_soon(
+    kind: type[Stage | ThreadsStage],
+):
+    with full_server() as base_url:
+        async with client_of(base_url) as client, asyncio.timeout(10):
+            stage = kind(client, limits=Limits(connect=0.02, first_event=60))
+            stage.say("hello")
+            heard = await hear(stage.assistant.run(stage.turn))
+
+    assert heard.run.error
+    assert heard.run.error.code == "unreachable"
+    assert len(stage.pauses) == 4

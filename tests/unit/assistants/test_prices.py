@@ -7,7 +7,12 @@ import pytest
 from app.assistants.prices import Price, bill, price_of
 from app.domain import Usage
 
-LUNA = Price(input=Decimal("0.10"), cached=Decimal("0.01"), output=Decimal("0.50"))
+LUNA = Price(
+    input=Decimal("0.10"),
+    cached=Decimal("0.01"),
+    output=Decimal("0.50"),
+    doubles_above=272_000,
+)
 
 
 @pytest.mark.parametrize(
@@ -17,7 +22,12 @@ LUNA = Price(input=Decimal("0.10"), cached=Decimal("0.01"), output=Decimal("0.50
         ("gpt-6-luna-2026-09-01", LUNA),
         (
             "gpt-6.1-terra",
-            Price(input=Decimal(1), cached=Decimal("0.05"), output=Decimal(5)),
+            Price(
+                input=Decimal(1),
+                cached=Decimal("0.05"),
+                output=Decimal(5),
+                doubles_above=272_000,
+            ),
         ),
         ("gpt-6-lunatic", None),
         ("llama4:70b", None),
@@ -38,6 +48,16 @@ def test_a_price_is_known_by_the_models_name_whatever_its_date(
             Usage(input_tokens=1_000_000, cached_tokens=900_000),
             LUNA,
             "1,000,000 tokens · $0.02",
+        ),
+        (
+            Usage(input_tokens=300_000, longest_input=272_000),
+            LUNA,
+            "300,000 tokens · $0.03",
+        ),
+        (
+            Usage(input_tokens=300_000, longest_input=272_001),
+            LUNA,
+            "300,000 tokens · $0.06",
         ),
         (Usage(output_tokens=1_000_000), LUNA, "1,000,000 tokens · $0.50"),
         (Usage(output_tokens=1), None, "1 token"),
