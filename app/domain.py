@@ -208,7 +208,7 @@ class Turn:
     `has_read_untrusted` that the history holds, or will hold, what no member wrote
     to the bot: files, outsiders, what was said before it came. `usage` is what its
     committed passes have cost a former owner. `age` is how many seconds ago it was
-    claimed first, `left_out` how many wanted messages are too many for one answer.
+    claimed first.
     """
 
     lease: Lease
@@ -223,7 +223,6 @@ class Turn:
     usage: "Usage | None" = None
     surface: Surface = Surface.SLACK
     age: float = 0.0
-    left_out: int = 0
 
     @property
     def turn_id(self) -> int:

@@ -42,7 +42,8 @@ from app.storage.tables import (
     turns,
 )
 
-# Of one turn: the newest ones that want an answer first, then the newest overheard.
+# A turn answers at most as many, the others wait for the next; what room they leave
+# is for the newest overheard.
 _MOST_MESSAGES = 200
 
 _AnyRow = Row[*tuple[Any, ...]]
@@ -77,6 +78,21 @@ _CLAIMED_COLUMNS = (
     conversations.c.turn_id,
     conversations.c.surface,
 )
+_FIRST_TOO_MANY = (
+    select(inbox.c.seq)
+    .where(
+        inbox.c.team_id == conversations.c.team_id,
+        inbox.c.conversation_id == conversations.c.id,
+        inbox.c.seq > conversations.c.taken_seq,
+        inbox.c.wanted,
+        inbox.c.outcome == Outcome.WAITING.value,
+    )
+    .order_by(inbox.c.seq)
+    .offset(_MOST_MESSAGES)
+    .limit(1)
+    .scalar_subquery()
+)
+_LAST_TAKEN = func.coalesce(_FIRST_TOO_MANY - 1, conversations.c.inbox_seq)
 _CLAIM = (
     update(conversations)
     .where(conversations.c.id.in_(select(_PICKED.c.id)))
@@ -85,7 +101,7 @@ _CLAIM = (
         owner=case((_HAS_WORK, bindparam("worker_id")), else_=None),
         epoch=conversations.c.epoch + 1,
     )
-    .returning(*_CLAIMED_COLUMNS, conversations.c.inbox_seq.label("last_seq"))
+    .returning(*_CLAIMED_COLUMNS, _LAST_TAKEN.label("last_seq"))
 )
 _CLAIM_UP_TO = (
     update(conversations)
@@ -185,9 +201,6 @@ _RANKED = (
             order_by=(inbox.c.wanted.desc(), inbox.c.seq.desc()),
         )
         .label("place"),
-        func.count(case((inbox.c.wanted, 1)))
-        .over(partition_by=turns.c.id)
-        .label("asked"),
     )
     .join_from(turns, conversations, conversations.c.id == turns.c.conversation_id)
     .outerjoin(
@@ -353,7 +366,6 @@ def _turn(place: _AnyRow, assistant_thread_id: int, rows: Sequence[_AnyRow]) -> 
         usage=_usage(about),
         surface=Surface(place.surface),
         age=max(0.0, about.age),
-        left_out=max(0, about.asked - _MOST_MESSAGES),
     )
 
 

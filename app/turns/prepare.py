@@ -23,14 +23,6 @@ HINT = (
     "Hello! Ask me something after the mention, for example: "
     "“set the kitchen to 23”. In this thread I remember what was said."
 )
-_UNREADABLE = (
-    "I can't read what was said earlier in this thread. "
-    "Tell me what matters and I'll go on from there."
-)
-_TOO_MANY = (
-    "More was written here than I can read at once: this answers the newest {count} "
-    "messages. Tell me again what matters of the older ones."
-)
 _FOLLOWING = {
     Follow.ALWAYS: "I'll answer everything in this thread now, also without a mention. "
     "To change that: mention me with “only when mentioned”.",
@@ -120,7 +112,7 @@ class Preparation:
                 items = []
             await self.store.prepare(turn.lease, items, refused)
             await self._tell(turn, refused)
-            notice = _notice(turn, gathered.history_refused)
+            notice = _notice(gathered.history_refused)
         return await self._choose(turn, refused, notice)
 
     async def _refusals(
@@ -185,10 +177,13 @@ def _followed(turn: Turn, message: TurnMessage) -> Follow | None:
     return follow_word(message.text)
 
 
-def _notice(turn: Turn, history_refused: str | None) -> DataMessage | None:
-    told = []
-    if history_refused is not None:
-        told.append(_UNREADABLE)
-    if turn.left_out:
-        told.append(_TOO_MANY.format(count=len(turn.messages)))
-    return DataMessage(type="notice", data={"text": " ".join(told)}) if told else None
+def _notice(history_refused: str | None) -> DataMessage | None:
+    if history_refused is None:
+        return None
+    return DataMessage(
+        type="notice",
+        data={
+            "text": "I can't read what was said earlier in this thread. "
+            "Tell me what matters and I'll go on from there."
+        },
+    )

@@ -371,18 +371,26 @@ async def test_what_was_untrusted_in_a_thread_once_stays_so(
     assert second.has_read_untrusted
 
 
-async def test_of_more_than_two_hundred_questions_the_newest_are_taken_and_counted(
+async def test_what_is_too_much_for_one_turn_waits_for_the_next(
     database: Database,
 ) -> None:
     queue = Queue(database)
     for number in range(203):
         thread = None if number == 0 else 0
         await queue.add(said(f"q{number}", when=number, thread=thread, mention=True))
+    await queue.add(said("hm", when=203, thread=0, by=BEN))
 
-    turn = await queue.claim_one()
+    first = await queue.claim_one()
+    conversation_id = first.lease.conversation_id
+    waiting = await queue.store.waiting(TEAM, conversation_id)
+    is_more = await queue.finish(first)
+    second = await queue.claim_one()
 
-    assert texts(turn) == [f"q{number}" for number in range(3, 203)]
-    assert turn.left_out == 3
+    assert texts(first) == [f"q{number}" for number in range(200)]
+    assert (waiting, is_more) == (3, True)
+    assert texts(second) == ["q200", "q201", "q202"]
+    assert overheard(second) == ["hm"]
+    assert not await queue.finish(second)
 
 
 async def test_a_turn_is_as_old_as_its_first_claim(database: Database) -> None:

@@ -319,15 +319,6 @@ async def test_the_ledger_knows_every_call_as_done_after_the_turn(stage: Stage):
     assert "there is no 'attic'" in outputs[1]
 
 
-async def test_people_are_told_when_there_were_too_many_questions(stage: Stage):
-    turn = replace(await stage.turn(), left_out=3)
-
-    await stage.answer(turn, ScriptedAssistant(saying("Hello.")))
-
-    (notice,) = stage.reply.data
-    assert "the newest 1 messages" in notice.message.data["text"]
-
-
 async def test_an_answer_takes_as_long_as_all_its_owners_took(stage: Stage):
     turn = replace(await stage.turn(), age=100.0)
 
