@@ -12,8 +12,9 @@ _T = TypeVar("_T")
 class Limits:
     """How long a model may take, in seconds.
 
-    `gap` bounds the silence between two pieces of a stream, `run` a whole run with all
-    its passes (the Assistants API lets a run expire after 10 minutes).
+    `gap` bounds the silence between two pieces of a stream, of which a comment is one,
+    as gateways send them while a model thinks; `run` bounds a whole run with all its
+    passes (the Assistants API lets a run expire after 10 minutes).
     """
 
     connect: float = 5.0

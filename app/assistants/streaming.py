@@ -155,7 +155,7 @@ async def _post(
     headers: Mapping[str, str],
     limits: Limits,
 ) -> httpx2.Response:
-    # Silence is bounded here, per event; the client would count comments as news.
+    # Silence is bounded by our own timer, which knows the run's deadline too.
     timeout = httpx2.Timeout(
         connect=limits.connect, read=None, write=_WRITE, pool=_POOL
     )

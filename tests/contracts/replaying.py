@@ -19,6 +19,12 @@ def recording(name: str) -> bytes:
     return (RECORDINGS / f"{name}.sse").read_bytes()
 
 
+def recorded(*, of: str = "", but: str | tuple[str, ...] = ()) -> list[str]:
+    """The names of all recordings that begin with `of`, and not with any of `but`."""
+    names = sorted(path.stem for path in RECORDINGS.glob("*.sse"))
+    return [each for each in names if each.startswith(of) and not each.startswith(but)]
+
+
 def events_of(name: str) -> list[ServerEvent]:
     return EventDecoder().feed(recording(name))
 

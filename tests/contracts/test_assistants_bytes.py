@@ -4,10 +4,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from app.assistants.sse import MAX_EVENT_BYTES
 from app.domain import RunStatus
 
 from .assistant_stage import Stage, ThreadsStage, client_of, hear
-from .raw_server import STREAM, RawServer, raw_server
+from .raw_server import STREAM, RawServer, chunk, raw_server
 
 
 @pytest.fixture
@@ -46,3 +47,70 @@ async def test_an_answer_that_is_no_http_is_a_server_out_of_reach(
     assert heard.run.status is RunStatus.FAILED
     assert len(stage.pauses) == 4
     assert server.asked == 5
+
+
+_MEBIBYTE = 1024 * 1024
+_DELTAS = (
+    b'event: response.output_text.delta\ndata: {"delta":"Hello"}\n\n'
+    b'event: thread.message.delta\ndata: {"id":"msg_1","delta":'
+    b'{"content":[{"text":{"value":"Hello"}}]}}\n\n'
+)
+_UNREADABLE = (
+    b"event: response.created\ndata: {no json\n\n"
+    b"event: thread.run.created\ndata: {no json\n\n"
+)
+
+
+@pytest.mark.parametrize("line", [b"x", b"data: x", b": x"])
+async def test_a_line_that_never_ends_is_given_up_and_hung_up_on(
+    stage: Stage | ThreadsStage, server: RawServer, line: bytes
+):
+    more = [chunk(b"x" * _MEBIBYTE)] * (MAX_EVENT_BYTES // _MEBIBYTE + 1)
+    server.words = [STREAM, chunk(line), *more]
+
+    heard = await hear(stage.assistant.run(stage.turn))
+
+    assert heard.run.status is RunStatus.FAILED
+    assert heard.run.error
+    assert heard.run.error.message == "The model's answer was too large to be read."
+    await server.left.wait()
+
+
+async def test_an_event_of_ten_megabytes_is_read(server: RawServer):
+    long = "x" * 10 * _MEBIBYTE
+    event = f'event: response.output_text.delta\ndata: {{"delta":"{long}"}}\n\n'
+    end = b'event: response.completed\ndata: {"response":{"status":"completed"}}\n\n'
+    server.words = [STREAM, chunk(event.encode()), chunk(end)]
+    async with client_of(server.base_url) as client:
+        stage = Stage(client)
+        stage.say("hello")
+
+        heard = await hear(stage.assistant.run(stage.turn))
+
+    assert heard.run.status is RunStatus.COMPLETED
+    assert len(heard.text) == len(long)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        b'event: error\ndata: {"message":"no","code":"server_error"}\n\n',
+        b'event: error\ndata: {"error":{"message":"no","code":"server_error"}}\n\n',
+        b'data: {"error":{"message":"no","code":"server_error"}}\n\n',
+        _UNREADABLE,
+    ],
+    ids=["flat", "nested", "nameless", "unreadable"],
+)
+async def test_an_error_in_mid_stream_is_hung_up_on_and_keeps_the_text(
+    stage: Stage | ThreadsStage, server: RawServer, words: bytes
+):
+    server.words = [STREAM, chunk(_DELTAS), chunk(words)]
+
+    heard = await hear(stage.assistant.run(stage.turn))
+
+    assert heard.text == "Hello"
+    assert heard.run.status is RunStatus.FAILED
+    assert heard.run.error
+    assert heard.run.error.code in ("server_error", "unreadable_event")
+    assert server.asked == 1
+    await server.left.wait()

@@ -19,7 +19,13 @@ from app.domain import (
 )
 
 from .assistant_stage import TURN, Heard, Stage, client_of, hear
-from .replaying import Act, Play, Refuse, ReplayServer, events_of, replaying
+from .replaying import (
+    Act,
+    Play,
+    Refuse,
+    ReplayServer,
+    replaying,
+)
 
 _HELLO = "Hello Ana, the kitchen is at 22 °C."
 _BUSY = "The model is too busy right now. Please try again in a minute."
@@ -149,29 +155,6 @@ async def test_a_call_cut_at_its_length_is_neither_run_nor_remembered(
     assert heard.run.status is RunStatus.INCOMPLETE
     assert heard.run.tool_calls == ()
     assert heard.run.output == ()
-
-
-@pytest.mark.parametrize("then", ["end", "cut"])
-@pytest.mark.parametrize("name", ["text", "two_calls", "commentary"])
-async def test_a_stream_may_stop_after_any_event(
-    stage: Stage, server: ReplayServer, name: str, then: str
-):
-    events = events_of(name)
-    whole = await hear_run(stage, server, Play(name))
-
-    for count in range(len(events) + 1):
-        server.acts.clear()
-        heard = await hear_run(stage, server, Play(name, count, then), Play(name))
-
-        words = [event.name for event in events[:count]]
-        if heard.run.status is RunStatus.FAILED:
-            assert "response.output_text.delta" in words
-            assert words[-1] != "response.completed"
-            assert whole.text.startswith(heard.text)
-        else:
-            assert heard.text == whole.text
-            assert heard.run.status is whole.run.status
-            assert heard.run.tool_calls == whole.run.tool_calls
 
 
 async def test_a_busy_server_is_asked_again_when_it_says(

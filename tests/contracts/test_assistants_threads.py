@@ -18,7 +18,7 @@ from app.domain import (
 from app.storage.remote_threads import RemoteThread
 
 from .assistant_stage import Heard, ThreadsStage, client_of, hear
-from .replaying import Play, Refuse, events_of
+from .replaying import Play, Refuse
 from .replaying_threads import ThreadsServer, replaying_threads
 
 THREAD, RUN = "thread_7cKq2VnXh1", "run_4fGm9ZtYw3"
@@ -171,22 +171,6 @@ async def test_a_run_ends_as_the_server_says(
     assert heard.run.status is status
     assert heard.run.incomplete_reason == reason
     assert "org-1" not in str(heard.run)
-
-
-@pytest.mark.parametrize("then", ["cut", "end"])
-@pytest.mark.parametrize("events", range(len(events_of("assistants_text")) - 2))
-async def test_a_stream_cut_at_any_event_shows_the_text_whole_and_once(
-    stage: ThreadsStage, server: ThreadsServer, events: int, then: str
-):
-    stage.say("hello")
-    cut = Play("assistants_text", events=events, then=then)
-    heard = await answer(stage, server, cut, Play("assistants_text"))
-
-    assert heard.text == HELLO
-    assert heard.run.status is RunStatus.COMPLETED
-    assert len(stage.pauses) == 1
-    begun = [path for path in server.asked if path.endswith("/runs") and "POST" in path]
-    assert len(begun) == (2 if events < 2 else 1)
 
 
 @pytest.mark.parametrize("kind", ["flat", "nested"])
