@@ -56,7 +56,6 @@ class IncomingMessage:
     text: str
     mentioned: bool
     channel_kind: ChannelKind
-    event_id: str
     files: tuple[SharedFile, ...] = ()
     client_msg_id: str | None = None
     edited_ts: str | None = None
@@ -82,7 +81,6 @@ class DeletedMessage:
     team_id: str
     channel_id: str
     ts: str
-    event_id: str
     thread_ts: str | None = None
     mentioned: bool = False
 

@@ -64,7 +64,7 @@ def read_event(body: Payload, bot: Bot) -> Read:
         case "message", "message_changed":
             return _read_edit(event, body, bot)
         case "message", "message_deleted":
-            return _read_deletion(event, body, bot)
+            return _read_deletion(event, bot)
         case "message", _:
             return _read_message(event, event, body, bot)
         case _:
@@ -148,7 +148,6 @@ def _read_message(
         text=storable(_without_mentions(raw, bot)),
         mentioned=event.get("type") == "app_mention" or _mentions(raw, bot),
         channel_kind=place.kind,
-        event_id=_line(text_at(body, "event_id") or ""),
         files=shared_files(message),
         client_msg_id=_matching(_CLIENT_MSG_ID, client_msg_id),
         edited_ts=edited_ts or valid_ts(text_at(message, "edited", "ts")),
@@ -166,7 +165,7 @@ def _read_message(
 def _read_edit(event: Payload, body: Payload, bot: Bot) -> Read:
     message = object_at(event, "message")
     if message.get("subtype") == "tombstone":
-        return _deleted(event, text_at(message, "ts"), body, bot)
+        return _deleted(event, text_at(message, "ts"), bot)
     if not _is_real_edit(message, object_at(event, "previous_message")):
         return Dropped("no real edit")
     edited_ts = _version(message, event)
@@ -199,13 +198,13 @@ def _version(message: Payload, event: Payload) -> str | None:
     return max((date for date in valid if date), key=float, default=None)
 
 
-def _read_deletion(event: Payload, body: Payload, bot: Bot) -> DeletedMessage | Dropped:
+def _read_deletion(event: Payload, bot: Bot) -> DeletedMessage | Dropped:
     before = object_at(event, "previous_message")
     if before and is_own(before, bot):
         return Dropped("own")
     if before and not before.get("edited") and _was_never_ours(before, event, bot):
         return Dropped("unrelated")
-    return _deleted(event, text_at(event, "deleted_ts"), body, bot)
+    return _deleted(event, text_at(event, "deleted_ts"), bot)
 
 
 def _was_never_ours(before: Payload, event: Payload, bot: Bot) -> bool:
@@ -217,9 +216,7 @@ def _was_never_ours(before: Payload, event: Payload, bot: Bot) -> bool:
     )
 
 
-def _deleted(
-    event: Payload, ts: str | None, body: Payload, bot: Bot
-) -> DeletedMessage | Dropped:
+def _deleted(event: Payload, ts: str | None, bot: Bot) -> DeletedMessage | Dropped:
     channel_id = _matching(_ID, text_at(event, "channel"))
     if channel_id is None or valid_ts(ts) is None or ts is None:
         return Dropped("malformed")
@@ -228,7 +225,6 @@ def _deleted(
         team_id=bot.team_id,
         channel_id=channel_id,
         ts=ts,
-        event_id=_line(text_at(body, "event_id") or ""),
         thread_ts=valid_ts(text_at(before, "thread_ts")),
         mentioned=_mentions(text_at(before, "text") or "", bot),
     )

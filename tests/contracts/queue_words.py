@@ -55,7 +55,6 @@ def said(
         text=words,
         mentioned=mention,
         channel_kind=more.pop("kind", kind),
-        event_id="Ev1",
         **more,
     )
 
@@ -71,7 +70,6 @@ def removed(message: IncomingMessage) -> DeletedMessage:
         team_id=message.thread.team_id,
         channel_id=message.thread.channel_id,
         ts=message.ts,
-        event_id="Ev2",
         thread_ts=message.thread.thread_ts if message.in_thread else None,
         mentioned=message.mentioned,
     )

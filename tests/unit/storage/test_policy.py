@@ -57,7 +57,6 @@ def message(
         text=text,
         mentioned=mentioned,
         channel_kind=kind,
-        event_id="Ev1",
         edited_ts="3.000000" if edited else None,
         mentions_other_first=other_first,
         from_bot=bot,
