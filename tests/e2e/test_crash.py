@@ -1,5 +1,6 @@
 """A process that dies in the middle of an answer, and the one that comes after it."""
 
+import asyncio
 import signal
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from app.sandbox.records import Message
 from app.sandbox.server import Sandbox
 from tests.e2e.program import Program, running, settings_for
+from tests.postgres import empty
 from tests.scenarios.world import is_finished, text_of
 
 PATIENCE = 45.0
@@ -34,22 +36,27 @@ async def begun(sandbox: Sandbox, program: Program, question: str) -> str:
     return thread_ts
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-async def test_the_answer_goes_on_in_the_same_message_after_the_end_of_its_process(
-    number: signal.Signals, tmp_path: Path, database_url: str
+async def begun_here_and_ended_there(
+    number: signal.Signals, folder: Path, database_url: str
 ) -> None:
+    """See one answer go on in its message after the signal, in another process."""
     sandbox = await Sandbox.start(token_rate=60)
     settings = settings_for(sandbox, DATABASE_URL=database_url)
     try:
-        async with running("serve", folder=tmp_path, settings=settings) as first:
+        async with running("serve", folder=folder, settings=settings) as first:
             thread_ts = await begun(
                 sandbox, first, "@threadline tell me a story of 1,500 characters"
             )
             (half,) = answers(sandbox, thread_ts)
-            await first.ends(number)
+            ended = await first.ends(number)
         assert not is_finished(half)
+        assert (ended.code, ended.err) == (
+            -signal.SIGKILL if number is signal.SIGKILL else 0,
+            "",
+        )
 
-        async with running("serve", folder=tmp_path, settings=settings) as second:
+        sandbox.model.rate = 2_000
+        async with running("serve", folder=folder, settings=settings) as second:
             await second.says("/invite")
             await sandbox.until(
                 lambda: is_finished(answers(sandbox, thread_ts)[-1]), PATIENCE
@@ -61,3 +68,17 @@ async def test_the_answer_goes_on_in_the_same_message_after_the_end_of_its_proce
         assert text_of(whole).count("Once upon a time") == 1
     finally:
         await sandbox.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+async def test_the_answer_goes_on_in_the_same_message_after_the_end_of_its_process(
+    number: signal.Signals, tmp_path: Path, migrated_postgres: str
+) -> None:
+    empty(migrated_postgres)
+    file = f"sqlite:///{tmp_path / 'threadline.db'}"
+
+    # Both at once: most of the time is the lease's.
+    await asyncio.gather(
+        begun_here_and_ended_there(number, tmp_path, migrated_postgres),
+        begun_here_and_ended_there(number, tmp_path, file),
+    )

@@ -13,7 +13,7 @@ import pytest
 
 from app.sandbox.server import Sandbox
 from tests.e2e.program import Program, free_port, run, running, settings_for
-from tests.scenarios.world import is_finished, text_of
+from tests.scenarios.world import text_of
 
 ENDS = [signal.SIGTERM, signal.SIGINT]
 
@@ -136,33 +136,6 @@ async def test_a_signal_ends_it_soon_and_without_a_traceback(
     assert ended.code == 0
     assert ended.err == ""
     assert time.monotonic() - began < 8
-
-
-async def test_an_answer_under_way_is_finished_by_the_next_process_in_its_message(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
-    sandbox.model.rate = 20
-    settings = settings_for(sandbox)
-
-    def answers() -> list[str]:
-        return [text_of(each) for each in sandbox.messages("#general", root)[1:]]
-
-    async with running("serve", folder=tmp_path, settings=settings) as first:
-        await ready(first)
-        root = await sandbox.say("ana", "#general", "@threadline tell me a story")
-        await sandbox.until(lambda: answers() and len(answers()[0]) > 30, 20)
-        ended = await first.ends(signal.SIGTERM)
-    sandbox.model.rate = 2_000
-    async with running("serve", folder=tmp_path, settings=settings) as second:
-        await ready(second)
-        await sandbox.until(
-            lambda: is_finished(sandbox.messages("#general", root)[-1]), 20
-        )
-
-    assert ended.code == 0
-    assert ended.err == ""
-    (answer,) = answers()
-    assert answer.endswith("The end.")
 
 
 async def test_migrate_makes_the_database_and_may_be_run_again(tmp_path: Path) -> None:
