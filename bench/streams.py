@@ -71,7 +71,7 @@ async def _carries(address: str, which: str, count: int) -> Carried | None:
     return None
 
 
-async def _most(address: str, which: str) -> Carried:
+async def _most(address: str, which: str) -> Carried | None:
     """Find the most replies that go well, by doubling and then halving the gap."""
     best, too_many = None, _MOST + 1
     count = _FIRST[which]
@@ -88,12 +88,10 @@ async def _most(address: str, which: str) -> Carried:
             best = carried
         else:
             too_many = count
-    if best is None:
-        raise RuntimeError(f"not even {too_many} replies are carried: {which}")
     return best
 
 
-async def _measure() -> dict[str, Carried]:
+async def _measure() -> dict[str, Carried | None]:
     # The last core for the servers, the first for the replies, where we may choose.
     cores = sorted(_cores())
     _keep_to(cores[-1:])
@@ -117,7 +115,11 @@ def _keep_to(cores: list[int]) -> None:
 def run() -> bool:
     """Print the table; false when a target is missed."""
     most = asyncio.run(_measure())
-    ours, ratio = most["ours"], most["ours"].count / most["typed"].count
+    ours, typed = most["ours"], most["typed"]
+    if ours is None or typed is None:
+        print("\nstreams: not measured, this machine has other work to do")
+        return False
+    ratio = ours.count / typed.count
     kib = ours.resident / 1024
     show(
         "streams: replies at 60 tokens/s on one core, loop lag p99 < "
@@ -134,7 +136,7 @@ def run() -> bool:
                 f"{each.busy * 100:.0f}",
                 f"{each.resident / 1024:.0f}",
             )
-            for which, each in most.items()
+            for which, each in (("typed", typed), ("ours", ours))
         ],
     )
     return ratio >= LEAST_RATIO and kib <= MOST_KIB
