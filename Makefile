@@ -42,9 +42,10 @@ sandbox: runtime
 fresh: runtime
 	@$(python) .ci/fresh.py
 
-# Most tests wait for something, so more of them run at once than there are cores.
+# Most tests wait for something, so more of them run at once than there are cores. In the
+# order of the folders: a few long ones would else be left for the end.
 test: development
-	@$(forget); exec $(python) -m pytest -n 4 --dist loadscope $(ARGS)
+	@$(forget); exec $(python) -m pytest -n 4 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 check: development
 	$(python) -m ruff format --check .
