@@ -33,8 +33,13 @@ async def test_a_card_whose_answer_was_lost_is_not_made_again(world: World) -> N
 
 
 @pytest.mark.parametrize(
-    ("kind", "value"),
-    [("drop_before", None), ("drop_after", None), ("status", 503), ("status", 500)],
+    ("setting", "kind", "value"),
+    [
+        ("socket mode, sqlite", "drop_before", None),
+        ("socket mode, sqlite", "status", 503),
+        ("http, postgres", "drop_after", None),
+    ],
+    indirect=["setting"],
 )
 async def test_an_edit_that_slack_did_not_take_or_confirm_is_made_again(
     world: World, kind: str, value: FaultValue

@@ -92,6 +92,7 @@ async def test_eight_answers_at_once_all_end_whole_and_hardly_ever_too_fast(
 
 
 @with_sqlite
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("sandbox", [{"clock": NearTheEndOfAMinute()}], indirect=True)
 async def test_a_limit_that_counts_whole_minutes_delays_the_end_and_loses_nothing(
     world: World,
@@ -100,7 +101,8 @@ async def test_a_limit_that_counts_whole_minutes_delays_the_end_and_loses_nothin
     world.sandbox.model.rate = 300
     root = await world.ask(LONG_STORY)
 
-    assert await world.answered(root) == story(LONG)
+    # A busy machine may miss the end of this minute and wait for that of the next.
+    assert await world.answered(root, patience=90) == story(LONG)
     (message,) = world.said(root)
     assert edits(world, message)
 

@@ -84,7 +84,12 @@ class World:
         ]
 
     async def answered(
-        self, thread_ts: str, channel: str = "#general", *, times: int = 1
+        self,
+        thread_ts: str,
+        channel: str = "#general",
+        *,
+        times: int = 1,
+        patience: float = 20.0,
     ) -> str:
         """Wait until the thread holds so many finished answers.
 
@@ -100,7 +105,7 @@ class World:
             parts = messages[start : ends[times - 1] + 1]
             return "\n\n".join(text for text in map(text_of, parts) if text) or " "
 
-        return (await self.until(newest)).strip()
+        return (await self.until(newest, patience)).strip()
 
     async def acknowledged(self, ts: str, *, times: int = 1) -> None:
         """Wait until Threadline has taken so many events of this message."""
