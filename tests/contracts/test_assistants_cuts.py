@@ -8,19 +8,31 @@ import pytest
 from app.assistants.sse import ServerEvent
 from app.domain import RunStatus, ToolOutput
 
-from .assistant_stage import Heard, Stage, ThreadsStage, client_of, hear
+from .assistant_stage import (
+    ConversationStage,
+    Heard,
+    Stage,
+    ThreadsStage,
+    client_of,
+    hear,
+)
 from .replaying import Play, ReplayServer, events_of, recorded, replaying
+from .replaying_conversations import replaying_conversations
 from .replaying_threads import ThreadsServer, replaying_threads
 
 _THREAD, _RUN = "thread_7cKq2VnXh1", "run_4fGm9ZtYw3"
 _HELLO = "Hello Ana, the kitchen is at 22 °C."
 
 
-@pytest.fixture
-async def forgetful() -> AsyncIterator[tuple[Stage, ReplayServer]]:
+@pytest.fixture(params=["local", "conversation"])
+async def forgetful(
+    request: pytest.FixtureRequest,
+) -> AsyncIterator[tuple[Stage | ConversationStage, ReplayServer]]:
     """A server whose runs end with their connection."""
-    async with replaying() as server, client_of(server.base_url) as client:
-        stage = Stage(client)
+    kind = Stage if request.param == "local" else ConversationStage
+    played = replaying() if request.param == "local" else replaying_conversations()
+    async with played as server, client_of(server.base_url) as client:
+        stage = kind(client)
         stage.say("hello")
         yield stage, server
 
@@ -56,7 +68,7 @@ _ENDS = ("response.completed", "response.incomplete", "response.cancelled")
 @pytest.mark.parametrize("then", ["end", "cut"])
 @pytest.mark.parametrize("name", recorded(but="assistants_"))
 async def test_a_stream_may_stop_after_any_event(
-    forgetful: tuple[Stage, ReplayServer], name: str, then: str
+    forgetful: tuple[Stage | ConversationStage, ReplayServer], name: str, then: str
 ):
     stage, server = forgetful
     server.then(Play(name))
