@@ -110,7 +110,16 @@ conversations = Table(
     Column("surface", String, nullable=False, server_default="slack"),
     Column("place", String),
     UniqueConstraint("team_id", "channel_id", "thread_ts"),
-    Index("ix_conversations_place", "team_id", "surface", "place", unique=True),
+)
+# Most conversations are Slack's and have no place; they cost the index nothing.
+Index(
+    "ix_conversations_place",
+    conversations.c.team_id,
+    conversations.c.surface,
+    conversations.c.place,
+    unique=True,
+    sqlite_where=conversations.c.place.is_not(None),
+    postgresql_where=conversations.c.place.is_not(None),
 )
 Index(
     "ix_conversations_ready",

@@ -24,6 +24,8 @@ def upgrade() -> None:
         "conversations",
         ["team_id", "surface", "place"],
         unique=True,
+        sqlite_where=sa.text("place IS NOT NULL"),
+        postgresql_where=sa.text("place IS NOT NULL"),
     )
     op.add_column("inbox", sa.Column("held_by", sa.String()))
 
