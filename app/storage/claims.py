@@ -31,6 +31,7 @@ from app.domain import (
     Usage,
 )
 from app.storage.database import Database, Transaction
+from app.storage.endings import ending_of
 from app.storage.places import Place
 from app.storage.tables import (
     READY,
@@ -184,6 +185,7 @@ _RANKED = (
         turns.c.input_tokens,
         turns.c.cached_tokens,
         turns.c.output_tokens,
+        turns.c.ending,
         _ITS_ITEMS.label("is_prepared"),
         ~_EARLIER_ITEMS.label("is_first_turn"),
         or_(~_STARTED_HERE, _FROM_OUTSIDE).label("has_read_untrusted"),
@@ -366,6 +368,7 @@ def _turn(place: _AnyRow, assistant_thread_id: int, rows: Sequence[_AnyRow]) -> 
         usage=_usage(about),
         surface=Surface(place.surface),
         age=max(0.0, about.age),
+        ending=ending_of(about.ending),
     )
 
 

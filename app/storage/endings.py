@@ -1,9 +1,14 @@
-"""The end of a turn, in whatever state: after it, the next request is always valid."""
+"""The end of a turn, in whatever state: after it, the next request is always valid.
+
+First it is written down how a turn ends, then people are told, then its conversation
+is freed. A process that dies in between leaves nothing to be answered again.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import and_, bindparam, case, exists, select, update
+import msgspec
+from sqlalchemy import and_, bindparam, case, exists, literal, null, select, update
 
 from app.domain import (
     CallState,
@@ -52,14 +57,27 @@ _ANSWERED = (
     .values(outcome=Outcome.ANSWERED.value)
 )
 
+_IS_TURN = (turns.c.team_id == bindparam("its_team"), turns.c.id == bindparam("its_id"))
+_IS_CONCLUDED = select(turns.c.id).where(*_IS_TURN, turns.c.ending.is_not(None))
+_CONCLUDE = (
+    update(turns)
+    .where(*_IS_TURN)
+    .values(ending=bindparam("its_ending"), end_position=bindparam("its_position"))
+)
 _END = (
     update(turns)
-    .where(turns.c.team_id == bindparam("its_team"), turns.c.id == bindparam("its_id"))
+    .where(*_IS_TURN)
     .values(
         state=bindparam("its_state"),
         run_status=bindparam("its_status"),
         error=bindparam("its_error"),
         blocked_by=bindparam("its_blocker"),
+        ending=None,
+        # Only what may be tried again has to know what it shows.
+        text_so_far=case(
+            (literal(TurnState.DONE.value) == bindparam("its_state"), null()),
+            else_=turns.c.text_so_far,
+        ),
         ended_at=Database.now,
     )
 )
@@ -86,6 +104,40 @@ _FREE = (
 )
 
 
+async def conclude_turn(
+    transaction: Transaction,
+    lease: Lease,
+    ending: Ending,
+    *,
+    output: Sequence[Mapping[str, Any]] = (),
+    unfinished_text: str = "",
+) -> None:
+    """Write down how a turn ends; what is written already stands.
+
+    Every call without an output gets one. `output` is what the last pass produced;
+    without it, `unfinished_text` is stored as the assistant's message.
+    """
+    its = {"its_team": lease.team_id, "its_id": lease.turn_id}
+    if (await transaction.execute(_IS_CONCLUDED, its)).first() is not None:
+        return
+    items = await _missing_outputs(transaction, lease)
+    items += [
+        ThreadItem(kind=ItemKind.OUTPUT, item=item)
+        for item in output or _message(unfinished_text, ending.status)
+    ]
+    position = await append_items(transaction, lease, items)
+    told = msgspec.to_builtins(ending)
+    await transaction.execute(
+        _CONCLUDE, {**its, "its_ending": told, "its_position": position}
+    )
+    await save_usage(transaction, lease, ending.usage)
+
+
+def ending_of(told: object) -> Ending | None:
+    """Return the ending that was written down, if one was."""
+    return None if told is None else msgspec.convert(told, Ending)
+
+
 async def end_turn(
     transaction: Transaction,
     lease: Lease,
@@ -97,16 +149,12 @@ async def end_turn(
 ) -> bool:
     """End a turn whose conversation is held; true when more is wanted there.
 
-    Every call without an output gets one. `output` is what the last pass produced;
-    without it, `unfinished_text` is stored as the assistant's message.
+    How it ends is written down first, unless that was done already.
     """
     its = {"its_team": lease.team_id, "its_id": lease.turn_id}
-    items = await _missing_outputs(transaction, lease)
-    items += [
-        ThreadItem(kind=ItemKind.OUTPUT, item=item)
-        for item in output or _message(unfinished_text, ending.status)
-    ]
-    await append_items(transaction, lease, items)
+    await conclude_turn(
+        transaction, lease, ending, output=output, unfinished_text=unfinished_text
+    )
     await transaction.execute(
         _ANSWERED,
         {
@@ -125,7 +173,6 @@ async def end_turn(
             "its_blocker": ending.blocked_by,
         },
     )
-    await save_usage(transaction, lease, ending.usage)
     freed = await transaction.execute(_FREE, {**its, "its_id": lease.conversation_id})
     return str(freed.scalar_one()) == "ready"
 

@@ -83,10 +83,13 @@ _REWRITE = (
 
 async def append_items(
     transaction: Transaction, lease: Lease, items: Sequence[ThreadItem]
-) -> None:
-    """Write items behind those that the turn has; the conversation must be held."""
+) -> int | None:
+    """Write items behind those that the turn has; the conversation must be held.
+
+    Returns the position of the first; None when there is none.
+    """
     if not items:
-        return
+        return None
     place = (
         await transaction.execute(
             _NEXT_POSITION,
@@ -113,6 +116,7 @@ async def append_items(
             for position, item in enumerate(items, place.position)
         ],
     )
+    return int(place.position)
 
 
 async def read_items(

@@ -6,9 +6,9 @@ from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from app.domain import Lease, PartKind, ReplyPart
-from app.storage.database import Database
+from app.storage.database import Database, Transaction
 from app.storage.fence import fenced
-from app.storage.tables import reply_parts
+from app.storage.tables import reply_parts, turns
 
 _PARTS = (
     select(reply_parts)
@@ -36,6 +36,16 @@ _SEAL = (
     )
 )
 _FORGET = delete(reply_parts).where(*_IS_PART)
+_TEXT_SO_FAR = select(turns.c.text_so_far).where(
+    turns.c.team_id == bindparam("team_id"), turns.c.id == bindparam("turn_id")
+)
+_CHECKPOINT = (
+    update(turns)
+    .where(
+        turns.c.team_id == bindparam("its_team"), turns.c.id == bindparam("its_turn")
+    )
+    .values(text_so_far=bindparam("its_text"))
+)
 
 
 class ReplyParts:
@@ -63,9 +73,30 @@ class ReplyParts:
                 for row in rows
             ]
 
-    async def intend(self, lease: Lease, part: ReplyPart) -> None:
-        """Note that the part is about to be posted; the first note stands."""
+    async def text_so_far(self, lease: Lease) -> str | None:
+        """Return the raw text that the parts show, None if that is not known."""
+        async with self._database.read() as transaction:
+            found = await transaction.execute(
+                _TEXT_SO_FAR, {"team_id": lease.team_id, "turn_id": lease.turn_id}
+            )
+            text: str | None = found.scalar_one_or_none()
+            return text
+
+    async def checkpoint(self, lease: Lease, text: str) -> None:
+        """Note the raw text that the parts are about to show."""
         async with fenced(self._database, lease) as transaction:
+            await _save_text(transaction, lease, text)
+
+    async def intend(
+        self, lease: Lease, part: ReplyPart, text: str | None = None
+    ) -> None:
+        """Note that the part is about to be posted; the first note stands.
+
+        `text` is the raw text that the parts are about to show, if that is news.
+        """
+        async with fenced(self._database, lease) as transaction:
+            if text is not None:
+                await _save_text(transaction, lease, text)
             await transaction.execute(
                 _INTEND,
                 {
@@ -97,6 +128,11 @@ class ReplyParts:
         """Note that the part's message is no more."""
         async with fenced(self._database, lease) as transaction:
             await transaction.execute(_FORGET, _its(lease, part_no))
+
+
+async def _save_text(transaction: Transaction, lease: Lease, text: str) -> None:
+    its = {"its_team": lease.team_id, "its_turn": lease.turn_id, "its_text": text}
+    await transaction.execute(_CHECKPOINT, its)
 
 
 def _its(lease: Lease, part_no: int) -> dict[str, Any]:

@@ -190,6 +190,15 @@ turns = Table(
     Column("stop_by", String),
     Column("error", String),
     Column("blocked_by", String),
+    # How it ends, once that is sure; people may not have seen it yet. What was
+    # written for the end begins at this position of its items.
+    Column("ending", MessageJson),
+    Column("end_position", Integer),
+    # The raw text that its messages show, while more may come.
+    Column("text_so_far", MessageText),
+    # Of a turn that nobody wrote a message for: what it goes on with, and for whom.
+    Column("continues_turn_id", BigInteger),
+    Column("asked_by", String),
     # What its passes took, those of former owners too.
     Column("input_tokens", BigInteger),
     Column("cached_tokens", BigInteger),

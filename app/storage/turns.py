@@ -19,7 +19,7 @@ from app.domain import (
 )
 from app.storage.claims import claim_turns
 from app.storage.database import Database, Transaction
-from app.storage.endings import end_turn
+from app.storage.endings import conclude_turn, end_turn
 from app.storage.fence import fenced
 from app.storage.history import append_items, read_items, without_text
 from app.storage.places import hold_place
@@ -221,6 +221,23 @@ class TurnStore:
         if stopped_by is None:
             return None
         return StopRequest(turn_id=lease.turn_id, stopped_by=stopped_by)
+
+    async def conclude(
+        self,
+        lease: Lease,
+        ending: Ending,
+        output: Sequence[Mapping[str, Any]] = (),
+        unfinished_text: str = "",
+    ) -> None:
+        """Write down how the turn ends, before people are told. Raises LeaseLost."""
+        async with fenced(self._database, lease) as transaction:
+            await conclude_turn(
+                transaction,
+                lease,
+                ending,
+                output=output,
+                unfinished_text=unfinished_text,
+            )
 
     async def finish(
         self,

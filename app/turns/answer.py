@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from app import telemetry
 from app.domain import (
@@ -27,6 +28,8 @@ from app.turns.prepare import Ask, Nothing, Preparation, Say
 from app.turns.reply import Reply
 from app.turns.run_turn import TurnRun, TurnRunner, usage_of
 from app.turns.stopping import until_stopped
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -89,20 +92,34 @@ class Answerer:
         started = time.monotonic() - turn.age
         reply = await self.open_reply(turn)
         on_open(reply)
+        if turn.ending:
+            await self._show_again(turn, reply)
+            return await self._tell(turn, reply, turn.ending)
         ended = await self._guarded(turn, stop, reply)
         if ended is None:
-            await reply.withdraw()
-            ended = TurnRun(run=Run(run_id="", status=RunStatus.COMPLETED))
-            return await self._free(turn, ended, Ending(status=RunStatus.COMPLETED))
+            return await self._withdraw(turn, reply, _NOTHING_SAID)
         if stop.is_question_deleted and await self._said_nothing(turn, ended):
-            await reply.withdraw()
-            return await self._free(turn, ended, _ABANDONED)
+            return await self._withdraw(turn, reply, _ABANDONED)
         ending = await self._ending(turn, stop, ended, time.monotonic() - started)
+
+        async def conclude() -> None:
+            await self.store.conclude(
+                turn.lease, ending, ended.run.output, ended.unfinished_text
+            )
+
+        await _written(turn, conclude)
+        return await self._tell(turn, reply, ending)
+
+    async def _withdraw(self, turn: Turn, reply: Reply, ending: Ending) -> bool:
+        await reply.withdraw()
+        return await self._free(turn, ending)
+
+    async def _tell(self, turn: Turn, reply: Reply, ending: Ending) -> bool:
         if turn.attempt > MAX_ATTEMPTS:
             # Even saying that it failed has failed: let the next message have its turn.
-            return await self._free(turn, ended, replace(ending, blocked_by="crashed"))
+            return await self._free(turn, replace(ending, blocked_by="crashed"))
         blocked_by = await reply.finish(ending)
-        return await self._free(turn, ended, replace(ending, blocked_by=blocked_by))
+        return await self._free(turn, replace(ending, blocked_by=blocked_by))
 
     async def _guarded(
         self, turn: Turn, stop: TurnStop, reply: Reply
@@ -151,13 +168,17 @@ class Answerer:
 
         if notice:
             await store_data(notice)
+        await self._show_again(turn, reply)
+        return await self.runner.run_turn(
+            turn, reply=reply, store_data=store_data, stop=stop.event
+        )
+
+    async def _show_again(self, turn: Turn, reply: Reply) -> None:
+        """Tell the reply what a former owner of the turn has committed."""
         if turn.is_prepared:
             await self.runner.replay(turn, reply)
         for message in await self.data_messages.unshown(turn.lease):
             reply.attach(message)
-        return await self.runner.run_turn(
-            turn, reply=reply, store_data=store_data, stop=stop.event
-        )
 
     async def _abandoned(self, turn: Turn, reply: Reply) -> TurnRun:
         if turn.is_prepared:
@@ -209,23 +230,27 @@ class Answerer:
             changed_something=is_broken and await self.runner.has_changed(turn),
         )
 
-    async def _free(self, turn: Turn, ended: TurnRun, ending: Ending) -> bool:
-        """Write the end; while the database is away, try until the lease is lost."""
-        while True:
-            try:
-                return await self.store.finish(
-                    turn.lease,
-                    ending,
-                    _STATES.get(ending.status, TurnState.FAILED),
-                    output=ended.run.output,
-                    unfinished_text=ended.unfinished_text,
-                )
-            except DatabaseUnavailable:
-                log.warning("turn end not saved", extra={"turn_id": turn.turn_id})
-                await asyncio.sleep(_PATIENCE)
+    async def _free(self, turn: Turn, ending: Ending) -> bool:
+        state = _STATES.get(ending.status, TurnState.FAILED)
+
+        async def finish() -> bool:
+            return await self.store.finish(turn.lease, ending, state)
+
+        return await _written(turn, finish)
 
 
+_NOTHING_SAID = Ending(status=RunStatus.COMPLETED)
 _ABANDONED = Ending(status=RunStatus.CANCELLED, question_deleted=True)
+
+
+async def _written(turn: Turn, write: Callable[[], Awaitable[T]]) -> T:
+    """Write the end; while the database is away, try until the lease is lost."""
+    while True:
+        try:
+            return await write()
+        except DatabaseUnavailable:
+            log.warning("turn end not saved", extra={"turn_id": turn.turn_id})
+            await asyncio.sleep(_PATIENCE)
 
 
 def _failed(code: str, message: str) -> TurnRun:

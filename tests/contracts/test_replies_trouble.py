@@ -155,6 +155,38 @@ def test_another_process_goes_on_in_the_same_message() -> None:
     in_a_house(story)
 
 
+def test_another_process_says_under_the_old_text_how_the_run_stands() -> None:
+    async def story(house: House) -> None:
+        reply = await house.open()
+        await type_in(reply, "The first owner wrote this")
+        await asyncio.sleep(2)
+        second = await house.take_over()
+        second.show_status(a_run(RunStatus.IN_PROGRESS))
+        await type_in(second, "The second")
+        second.show_step("looking around")
+        await asyncio.sleep(3)
+        assert house.seen == [
+            "The first owner wrote this\n— in progress · looking around\n[Stop]"
+        ]
+
+    in_a_house(story)
+
+
+def test_what_nobody_knows_any_more_stays_until_the_pass_is_done() -> None:
+    async def story(house: House) -> None:
+        reply = await house.open()
+        await type_in(reply, "The first owner wrote this")
+        await asyncio.sleep(2)
+        before, house.parts.text = house.seen, None
+        second = await house.take_over()
+        second.show_status(a_run(RunStatus.IN_PROGRESS))
+        await type_in(second, "The second")
+        await asyncio.sleep(3)
+        assert house.seen == before
+
+    in_a_house(story)
+
+
 def test_a_card_shown_before_a_crash_is_neither_lost_nor_doubled() -> None:
     async def story(house: House) -> None:
         reply = await house.open()

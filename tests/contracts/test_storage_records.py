@@ -136,6 +136,18 @@ async def test_the_parts_of_a_reply_are_remembered_in_order(
     assert [part.part_no for part in await parts.parts(turn.lease)] == [0]
 
 
+async def test_the_text_in_view_is_known_to_the_next_owner(database: Database) -> None:
+    (turn,) = await _turns(database)
+    parts = ReplyParts(database)
+    assert await parts.text_so_far(turn.lease) is None
+
+    first = ReplyPart(part_no=0, kind=PartKind.TEXT, post_key="k0")
+    await parts.intend(turn.lease, first, "It is")
+    await parts.checkpoint(turn.lease, "It is 22 °C")
+
+    assert await parts.text_so_far(turn.lease) == "It is 22 °C"
+
+
 async def test_the_error_of_a_statement_does_not_quote_what_people_wrote(
     database: Database,
 ) -> None:

@@ -5,8 +5,9 @@ class Draft:
     """All text of a reply, written by appending and by replacing its last message.
 
     After a replacement the old text stays in view until the new one is at least as
-    long, or is asked for. A draft that goes on in messages written by somebody else
-    `is_held`: what they show is not known, so nothing there is overwritten yet.
+    long, or is asked for. A draft may go on in messages that a former owner of the turn
+    has written; where nobody knows what they show it `is_held`, and nothing there is
+    overwritten yet.
     """
 
     __slots__ = ("_gap_due", "_length", "_message_start", "_old", "_pieces", "is_held")
@@ -38,6 +39,10 @@ class Draft:
     def shows_old(self) -> bool:
         """Whether a replacement waits until it is long enough to be shown."""
         return self._old is not None
+
+    def go_on_from(self, shown: str) -> None:
+        """Keep in view what a former owner has shown, as if all of it were replaced."""
+        self._old = shown or None
 
     def start_message(self) -> None:
         """Set off what comes next by an empty line."""

@@ -74,7 +74,8 @@ class EditedReply:
         rows = await self._desk.parts.parts(self._turn.lease)
         if rows:
             data = await self._desk.data_messages.of_turn(self._turn.lease)
-            self._story.take_up(rows, data)
+            shown = await self._desk.parts.text_so_far(self._turn.lease)
+            self._story.take_up(rows, data, shown)
             parts = self._story.parts
             self._seen_data = {each.seq for part in parts for each in part.data}
         delay = 0.0 if self._sign.is_refused else _PATIENCE_FOR_TEXT

@@ -42,6 +42,7 @@ class Posting:
         self._holds_lease = holds_lease
         self._on_posted = on_posted
         self._about = about(turn.wanted[-1].text if turn.wanted else "")
+        self._noted_text: str | None = None
 
     async def bring_up_to_date(self, part: Part) -> bool:
         """Send what is new in `part`; false if nothing is."""
@@ -59,6 +60,8 @@ class Posting:
         if is_new and part.ts is None:
             await self._post(part, payload)
         elif is_new and part.ts is not None:
+            if isinstance(part, TextPart):
+                await self._note_text()
             await self._desk.outbound.update(
                 self._turn.thread, part.ts, payload, may_send=self._holds_lease
             )
@@ -86,7 +89,9 @@ class Posting:
             post_key=part.post_key,
             start=part.start if isinstance(part, TextPart) else 0,
         )
-        await self._desk.parts.intend(self._turn.lease, row)
+        text = self._unnoted_text() if is_text else None
+        await self._desk.parts.intend(self._turn.lease, row, text)
+        self._noted_text = self._noted_text if text is None else text
         try:
             part.ts = await self._desk.outbound.post(
                 self._turn.thread, payload, may_send=self._holds_lease
@@ -97,6 +102,21 @@ class Posting:
             raise
         part.shown = payload
         self._on_posted(part)
+
+    async def _note_text(self) -> None:
+        """Write down the text in view before Slack has it.
+
+        So whoever goes on knows at least what people see, and never shows less.
+        """
+        text = self._unnoted_text()
+        if text is not None:
+            await self._desk.parts.checkpoint(self._turn.lease, text)
+            self._noted_text = text
+
+    def _unnoted_text(self) -> str | None:
+        ending, text = self._standing.ending, self._story.draft.visible
+        is_over = ending is not None and not ending.status.may_be_retried
+        return None if is_over or text == self._noted_text else text
 
     async def _adopt(self, part: Part) -> bool:
         """Look for a post whose answer was lost, before it is made again."""

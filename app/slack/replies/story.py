@@ -109,8 +109,16 @@ class Story:
         changed = self.show_newest()
         return self.texts if was_held else changed
 
-    def take_up(self, rows: list[ReplyPart], data: list[StoredDataMessage]) -> None:
-        """Go on in the messages that a former owner of the turn has begun."""
+    def take_up(
+        self,
+        rows: list[ReplyPart],
+        data: list[StoredDataMessage],
+        shown: str | None,
+    ) -> None:
+        """Go on in the messages that a former owner of the turn has begun.
+
+        `shown` is the raw text that they show, if that is known.
+        """
         for row in rows:
             part = _taken_up(
                 row, [each for each in data if each.part_no == row.part_no]
@@ -121,7 +129,8 @@ class Story:
         texts = self.texts
         for part, following in pairwise(texts):
             part.end = following.start if part.end is None else part.end
-        self.draft.is_held = any(part.is_above for part in texts)
+        self.draft.go_on_from(shown or "")
+        self.draft.is_held = shown is None and any(part.is_above for part in texts)
 
     def _fill_empty_cards(self, unshown: list[StoredDataMessage]) -> None:
         """A card whose content was not written down any more shows what is due."""

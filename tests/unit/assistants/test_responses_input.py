@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from app.assistants.responses_input import InputItem, excerpt, said_since_asked
 from app.domain import ItemKind, ThreadItem

@@ -1,8 +1,7 @@
 """Server-sent events, however the bytes are split."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from app.assistants.sse import EventDecoder, ServerEvent
 from app.errors import AssistantRefused

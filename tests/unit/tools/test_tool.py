@@ -5,8 +5,7 @@ from datetime import date
 from typing import Annotated, Any, Literal
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.domain import CallState, LedgerCall, ToolCall

@@ -136,6 +136,7 @@ def _raise(fault: Fault | None) -> None:
 @dataclass
 class PartsInMemory(ReplyParts):
     turns: dict[int, dict[int, ReplyPart]] = field(default_factory=dict)
+    text: str | None = None
 
     @property
     def rows(self) -> dict[int, ReplyPart]:
@@ -146,7 +147,16 @@ class PartsInMemory(ReplyParts):
         rows = self.turns.get(lease.turn_id, {})
         return [rows[number] for number in sorted(rows)]
 
-    async def intend(self, lease: Lease, part: ReplyPart) -> None:
+    async def text_so_far(self, lease: Lease) -> str | None:  # noqa: ARG002 - one turn is all there is
+        return self.text
+
+    async def checkpoint(self, lease: Lease, text: str) -> None:  # noqa: ARG002 - one turn is all there is
+        self.text = text
+
+    async def intend(
+        self, lease: Lease, part: ReplyPart, text: str | None = None
+    ) -> None:
+        self.text = self.text if text is None else text
         rows = self.turns.setdefault(lease.turn_id, {})
         rows.setdefault(part.part_no, part)
 

@@ -1,7 +1,6 @@
 """A long text is cut into messages; put together again, it is what was written."""
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from app.slack.cutting import next_cut, opening_at
 from app.slack.text import LinkPolicy, neutralise

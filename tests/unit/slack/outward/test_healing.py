@@ -1,8 +1,7 @@
 """A text that is still being written looks whole at every moment."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from app.slack.healing import heal
 from app.slack.text import LinkPolicy, neutralise

@@ -1,8 +1,7 @@
 """Whatever a model writes, nothing in it is live but what the policy allows."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from app.slack.healing import heal
 from app.slack.text import LinkPolicy, escape_mrkdwn, neutralise

@@ -1,8 +1,7 @@
 """What people wrote, as the assistant and other people read it."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from app.slack.text import plain_text
 
