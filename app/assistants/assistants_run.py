@@ -29,6 +29,7 @@ from app.assistants.assistants_wire import (
 )
 from app.assistants.notices import LOST
 from app.assistants.passes import Passes, update
+from app.crash import crash
 from app.domain import (
     AssistantThreadCreated,
     Run,
@@ -222,6 +223,7 @@ class RemotePass:
             await wire.add_message(
                 thread.thread_id, text, turn.turn_id, deadline=self._deadline
             )
+            crash("C5")
         await self._note_thread(thread.thread_id)
 
     async def _was_told(self, thread: RemoteThread) -> bool:

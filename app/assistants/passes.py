@@ -17,6 +17,7 @@ from app.assistants.breaker import BudgetBreaker
 from app.assistants.patience import Limits
 from app.assistants.sse import ServerEvent
 from app.assistants.streaming import hear_out, open_stream
+from app.crash import crash
 from app.domain import (
     RetryNotice,
     Run,
@@ -152,6 +153,7 @@ class Passes:
                 ) as stream,
                 aclosing(stream.batches()) as batches,
             ):
+                crash("C6")
                 facts["request_id"] = stream.request_id
                 async for batch in batches:
                     for event in batch:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from app import telemetry
+from app.crash import crash
 from app.domain import (
     DeletedMessage,
     IncomingMessage,
@@ -83,6 +84,7 @@ class Intake:
         """
         person = self._people.cached(message.thread.team_id, message.author_id)
         added = await self._inbox.add(message, person)
+        crash("C1")
         telemetry.count("intake.stored" if added.stored else "intake.left_alone")
         self._follow_up(added)
         if added.refused:

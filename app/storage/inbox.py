@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import bindparam, func, select, update
 
+from app.crash import crash
 from app.domain import (
     ChannelKind,
     DeletedMessage,
@@ -135,7 +136,9 @@ class Inbox:
         if not isinstance(anywhere, Ignore):
             try:
                 async with self._database.write() as transaction:
-                    return await self._add_ours(transaction, message, person, anywhere)
+                    added = await self._add_ours(transaction, message, person, anywhere)
+                    crash("C0")
+                    return added
             except _KnownElsewhereError:
                 return Added(thread=message.thread)
         # A plain message: most threads are none of ours, and a look needs no lock.
@@ -146,7 +149,9 @@ class Inbox:
             held = await hold_thread(transaction, message.thread)
             if held is None:
                 return Added(thread=message.thread)
-            return await self._add(transaction, held, message, person)
+            added = await self._add(transaction, held, message, person)
+            crash("C0")
+            return added
 
     async def delete(self, message: DeletedMessage) -> Added:
         """Erase a message's text here and in the history; it is not answered any more.

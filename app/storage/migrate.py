@@ -8,6 +8,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
+from app.crash import crash
 from app.storage.database import Database, Transaction
 
 # Beside the package, in a checkout as in a wheel or an image.
@@ -32,6 +33,7 @@ async def migrate(url: str) -> None:
         async with database.write() as transaction:
             await _lock(transaction, database)
             await transaction.run_sync(_upgrade)
+            crash("C17")
     finally:
         await database.close()
 

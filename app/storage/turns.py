@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, select, update
 
+from app.crash import crash
 from app.domain import (
     Ending,
     Lease,
@@ -147,7 +148,10 @@ class TurnStore:
         owner comes again as the same turn; the caller must have a live lease.
         """
         async with self._database.write() as transaction:
-            return await claim_turns(transaction, worker_id, limit, full_teams)
+            claimed = await claim_turns(transaction, worker_id, limit, full_teams)
+            if claimed:
+                crash("C2")
+            return claimed
 
     async def prepare(
         self,
@@ -181,6 +185,7 @@ class TurnStore:
                     for item in items
                 ],
             )
+            crash("C5")
 
     async def history(self, assistant_thread_id: int) -> list[ThreadItem]:
         """Return the newest whole turns of a history, oldest first."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
+from app.crash import crash
 from app.domain import (
     CallState,
     DataMessage,
@@ -225,7 +226,9 @@ class _Batch:
         if tool.is_write:
             await self._ledger.start(self._turn.lease, self._pass_no, call.call_id)
         context = self._context(call)
+        crash("C9")
         output = await result_of(tool, context, values)
+        crash("C10")
         return await self.commit(call, output, context.data)
 
     async def _run_stored(
@@ -233,7 +236,9 @@ class _Batch:
     ) -> ToolOutput:
         async with self._ledger.fenced(self._turn.lease) as transaction:
             context = self._context(call, transaction)
+            crash("C9")
             output = await result_of(tool, context, values)
+            crash("C10")
             stored = await self._finish(transaction, call, output, context.data)
         return self._shown(call, output, stored)
 

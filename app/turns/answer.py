@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from app import telemetry
+from app.crash import crash
 from app.domain import (
     DataMessage,
     Ending,
@@ -89,6 +90,7 @@ class Answerer:
         Raises LeaseLost, having written nothing more, when somebody else goes on, and
         DatabaseUnavailable when the turn must go on later from its last commit.
         """
+        crash("C3")
         started = time.monotonic() - turn.age
         reply = await self.open_reply(turn)
         on_open(reply)
@@ -118,7 +120,9 @@ class Answerer:
         if turn.attempt > MAX_ATTEMPTS:
             # Even saying that it failed has failed: let the next message have its turn.
             return await self._free(turn, replace(ending, blocked_by="crashed"))
+        crash("C13")
         blocked_by = await reply.finish(ending)
+        crash("C14")
         return await self._free(turn, replace(ending, blocked_by=blocked_by))
 
     async def _guarded(

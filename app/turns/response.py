@@ -9,6 +9,7 @@ from collections.abc import (
 )
 from contextlib import aclosing
 
+from app.crash import crash
 from app.domain import (
     AssistantThreadCreated,
     Citation,
@@ -95,6 +96,7 @@ class AssistantResponse:
             case TextDelta(text=text):
                 self._add_to_pass(text)
                 self._reply.append(text)
+                crash("C7")
             case TextDone(text=text, citations=citations):
                 self._cited.update(dict.fromkeys(citations))
                 if text != ("".join(self._pass[-1]) if self._pass else ""):

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, replace
 
 from app.assistants.assistant import Assistant
+from app.crash import crash
 from app.domain import (
     CallState,
     LedgerCall,
@@ -62,6 +63,7 @@ class TurnRunner:
             pass_no += 1
             run = replace(run, tool_calls=_each_once(run.tool_calls))
             await self.ledger.commit_pass(turn.lease, pass_no, run, usage_of(turn, run))
+            crash("C8")
             if _is_over_limit(pass_no, made):
                 await self.assistant.cancel(turn, run)
                 return TurnRun(run=_too_many_rounds(run))
@@ -81,6 +83,7 @@ class TurnRunner:
             run = await response.forward_stream(
                 self.assistant.submit_tool_outputs(turn, run, outputs)
             )
+            crash("C11")
         if run.status in (RunStatus.CANCELLED, RunStatus.EXPIRED):
             await self.assistant.cancel(turn, run)
         return TurnRun(run=run, unfinished_text=response.pass_text)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app import __version__, telemetry
+from app.crash import crash
 from app.domain import (
     Ending,
     Lease,
@@ -99,6 +100,7 @@ class Worker:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+        crash("C15")
         for each in handed_over:
             await self._release(each.turn)
         try:

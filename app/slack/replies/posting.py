@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from app import telemetry
+from app.crash import crash
 from app.domain import PartKind, ReplyPart, StoredDataMessage, Turn
 from app.errors import SlackUnavailable
 from app.slack.blocks import Payload, TextLook, about, data_payload, text_payload
@@ -100,6 +101,7 @@ class Posting:
             # It may be there all the same.
             part.is_in_doubt = True
             raise
+        crash("C4")
         part.shown = payload
         self._on_posted(part)
 
@@ -140,6 +142,7 @@ class Posting:
             part.is_saved = True
         new = [each.seq for each in part.data if each.seq not in part.saved_seqs]
         if new and part.shown:
+            crash("C12")
             await self._desk.data_messages.shown(lease, new, part.part_no)
             part.saved_seqs.update(new)
         if isinstance(part, TextPart) and part.end is not None:
