@@ -45,7 +45,7 @@ from app.storage.tables import (
 
 # A turn answers at most as many, the others wait for the next; what room they leave
 # is for the newest overheard.
-_MOST_MESSAGES = 200
+MOST_MESSAGES = 200
 
 _AnyRow = Row[*tuple[Any, ...]]
 
@@ -89,7 +89,7 @@ _FIRST_TOO_MANY = (
         inbox.c.outcome == Outcome.WAITING.value,
     )
     .order_by(inbox.c.seq)
-    .offset(_MOST_MESSAGES)
+    .offset(bindparam("most_messages"))
     .limit(1)
     .scalar_subquery()
 )
@@ -216,22 +216,31 @@ _RANKED = (
     .where(_CLAIMED)
     .subquery()
 )
-_CONTENTS = select(_RANKED).where(_RANKED.c.place <= _MOST_MESSAGES)
+_CONTENTS = select(_RANKED).where(_RANKED.c.place <= bindparam("most_messages"))
 
 
 async def claim_turns(
-    transaction: Transaction, worker_id: str, limit: int, full_teams: Sequence[str]
+    transaction: Transaction,
+    worker_id: str,
+    limit: int,
+    full_teams: Sequence[str],
+    most_messages: int,
 ) -> list[Turn]:
     """Take up to `limit` ready conversations for `worker_id`, longest ready first."""
     claimed = await transaction.execute(
         _CLAIM,
-        {"worker_id": worker_id, "limit": limit, "full_teams": list(full_teams)},
+        {
+            "worker_id": worker_id,
+            "limit": limit,
+            "full_teams": list(full_teams),
+            "most_messages": most_messages,
+        },
     )
     places = sorted(
         (row for row in claimed.all() if row.state == TurnState.RUNNING.value),
         key=lambda row: (row.ready_at, row.id),
     )
-    return await _taken(transaction, places)
+    return await _taken(transaction, places, most_messages)
 
 
 async def claim_up_to(
@@ -247,16 +256,20 @@ async def claim_up_to(
             "up_to": last_seq,
         },
     )
-    (turn,) = await _taken(transaction, [claimed.one()])
+    (turn,) = await _taken(transaction, [claimed.one()], MOST_MESSAGES)
     return turn
 
 
-async def _taken(transaction: Transaction, places: Sequence[_AnyRow]) -> list[Turn]:
+async def _taken(
+    transaction: Transaction, places: Sequence[_AnyRow], most_messages: int
+) -> list[Turn]:
     """Make or resume the turns of claimed conversations, and read what they answer."""
     if not places:
         return []
     turn_ids, histories = await _turns_of(transaction, places)
-    contents = await transaction.execute(_CONTENTS, _named(places, turn_ids))
+    contents = await transaction.execute(
+        _CONTENTS, {**_named(places, turn_ids), "most_messages": most_messages}
+    )
     by_turn: defaultdict[int, list[_AnyRow]] = defaultdict(list)
     for row in contents.all():
         by_turn[row.turn_id].append(row)

@@ -18,7 +18,7 @@ from app.domain import (
     Turn,
     TurnState,
 )
-from app.storage.claims import claim_turns
+from app.storage.claims import MOST_MESSAGES, claim_turns
 from app.storage.database import Database, Transaction
 from app.storage.endings import conclude_turn, end_turn
 from app.storage.fence import fenced
@@ -134,10 +134,16 @@ _IS_READY = select(conversations.c.id).where(
 
 
 class TurnStore:
-    """What becomes of turns; every write for a turn goes through its fence."""
+    """What becomes of turns; every write for a turn goes through its fence.
 
-    def __init__(self, database: Database) -> None:
+    A turn answers at most `most_messages`; what else is wanted waits for the next.
+    """
+
+    def __init__(
+        self, database: Database, *, most_messages: int = MOST_MESSAGES
+    ) -> None:
         self._database = database
+        self._most_messages = most_messages
 
     async def claim(
         self, worker_id: str, limit: int, full_teams: Sequence[str] = ()
@@ -148,7 +154,9 @@ class TurnStore:
         owner comes again as the same turn; the caller must have a live lease.
         """
         async with self._database.write() as transaction:
-            claimed = await claim_turns(transaction, worker_id, limit, full_teams)
+            claimed = await claim_turns(
+                transaction, worker_id, limit, full_teams, self._most_messages
+            )
             if claimed:
                 crash("C2")
             return claimed

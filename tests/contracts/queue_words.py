@@ -18,6 +18,7 @@ from app.domain import (
     Turn,
     TurnState,
 )
+from app.storage.claims import MOST_MESSAGES
 from app.storage.database import Database
 from app.storage.inbox import Added, Inbox
 from app.storage.leases import Leases
@@ -106,10 +107,11 @@ class Queue:
         database: Database,
         policy: AnswerPolicy | None = None,
         worker: str = "worker",
+        most_messages: int = MOST_MESSAGES,
     ) -> None:
         self.database = database
         self.inbox = Inbox(database, policy or AnswerPolicy())
-        self.store = TurnStore(database)
+        self.store = TurnStore(database, most_messages=most_messages)
         self.leases = Leases(database)
         self.worker = worker
 
