@@ -23,7 +23,7 @@ forget = unset SLACK_BOT_TOKEN SLACK_APP_TOKEN SLACK_SIGNING_SECRET SLACK_API_UR
 	ALLOWED_LINK_HOSTS TURNS_PER_PERSON_PER_HOUR SHOW_USAGE \
 	SANDBOX_MODEL
 
-.PHONY: help run sandbox fresh test check bench runtime development
+.PHONY: help run sandbox fresh test check bench runtime development measuring
 
 help:
 	@echo 'make run      serve the Slack workspace in .env, or else the sandbox'
@@ -53,7 +53,7 @@ check: development
 	$(python) -m mypy
 	$(python) .venv/bin/lint-imports
 
-bench: development
+bench: measuring
 	@$(forget); exec $(python) -m bench $(ARGS)
 
 runtime:
@@ -62,3 +62,7 @@ runtime:
 # Holds the runtime's packages too, in the same versions.
 development:
 	@sh .ci/setup requirements-dev.lock
+
+# Holds the development's, and what the program is measured against.
+measuring:
+	@sh .ci/setup requirements-bench.lock

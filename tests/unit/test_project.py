@@ -15,6 +15,7 @@ from app.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 RUNTIME, DEVELOPMENT = "requirements.lock", "requirements-dev.lock"
+MEASURING = "requirements-bench.lock"
 LONGEST_FILE, LONGEST_FUNCTION = 500, 50
 # What comes after the last `match` of a long function may only end it.
 MATCH_SHARE = 0.8
@@ -77,7 +78,7 @@ def locked(name: str) -> dict[str, tuple[str, int]]:
     }
 
 
-@pytest.mark.parametrize("lock", [RUNTIME, DEVELOPMENT])
+@pytest.mark.parametrize("lock", [RUNTIME, DEVELOPMENT, MEASURING])
 def test_every_locked_package_has_one_version_and_hashes(lock: str) -> None:
     packages = locked(lock)
 
@@ -87,7 +88,7 @@ def test_every_locked_package_has_one_version_and_hashes(lock: str) -> None:
         assert hashes, requirement
 
 
-@pytest.mark.parametrize("lock", [RUNTIME, DEVELOPMENT])
+@pytest.mark.parametrize("lock", [RUNTIME, DEVELOPMENT, MEASURING])
 def test_no_lock_says_where_packages_come_from(lock: str) -> None:
     text = (ROOT / lock).read_text(encoding="utf-8")
 
@@ -95,8 +96,9 @@ def test_no_lock_says_where_packages_come_from(lock: str) -> None:
     assert {line[0] for line in text.splitlines()} <= set(" abcdefghijklmnopqrstuvwxyz")
 
 
-def test_the_development_lock_holds_the_runtime_in_the_same_versions() -> None:
+def test_each_lock_holds_the_smaller_one_in_the_same_versions() -> None:
     assert locked(RUNTIME).items() <= locked(DEVELOPMENT).items()
+    assert locked(DEVELOPMENT).items() <= locked(MEASURING).items()
 
 
 def test_what_the_project_asks_for_is_locked() -> None:
@@ -109,6 +111,7 @@ def test_what_the_project_asks_for_is_locked() -> None:
     runtime = project["dependencies"] + project["optional-dependencies"]["speed"]
     assert names(runtime) <= locked(RUNTIME).keys()
     assert names(asked["dependency-groups"]["dev"]) <= locked(DEVELOPMENT).keys()
+    assert names(asked["dependency-groups"]["bench"]) <= locked(MEASURING).keys()
 
 
 @pytest.mark.parametrize("what", FORBIDDEN)
