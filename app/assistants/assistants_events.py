@@ -216,8 +216,8 @@ _error = _DECODERS["error"]
 def read_event(event: ServerEvent) -> WireEvent | None:
     """Return what is read of an event, None if it is of no interest.
 
-    Events are told apart by their names alone. Raises msgspec.DecodeError when the
-    data is not what its name promises.
+    Events are told apart by their names alone. Raises one of UNREADABLE when the data
+    is not what its name promises.
     """
     if event.name == "done":
         # Its data is `[DONE]`, which is no JSON.

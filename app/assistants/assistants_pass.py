@@ -4,8 +4,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import msgspec
-
 from app.assistants import failures
 from app.assistants.assistants_events import (
     Ended,
@@ -19,7 +17,12 @@ from app.assistants.assistants_events import (
     read_event,
 )
 from app.assistants.sse import ServerEvent
-from app.assistants.wire_errors import ErrorHappened, failure_of, happened
+from app.assistants.wire_errors import (
+    UNREADABLE,
+    ErrorHappened,
+    failure_of,
+    happened,
+)
 from app.assistants.wire_usage import read_usage
 from app.domain import (
     AssistantThreadCreated,
@@ -79,7 +82,7 @@ class RunReader:
         """
         try:
             known = read_event(event)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise failures.broke_off("unreadable_event") from error
         if known is None or self.has_ended:
             return ()
@@ -124,7 +127,7 @@ class RunReader:
     def message(self, message: MessageBody) -> Sequence[RunEvent]:
         """Tell a message that is whole, unless that was done."""
         details = message.incomplete_details or {}
-        self._reason = details.get("reason") or self._reason
+        self._reason = failures.word(details.get("reason")) or self._reason
         text = message.text
         if not text or message.id in self._known or message.id in self._whole:
             return ()
@@ -151,7 +154,8 @@ class RunReader:
         self.has_ended = True
         is_waiting = status is RunStatus.REQUIRES_ACTION
         calls = _calls(body.calls) if is_waiting else ()
-        reason = (body.incomplete_details or {}).get("reason") or self._reason
+        details = body.incomplete_details or {}
+        reason = failures.word(details.get("reason")) or self._reason
         is_cut = status is RunStatus.INCOMPLETE
         self.run = replace(
             self.run,
@@ -198,7 +202,7 @@ def _status(word: str, name: str | None) -> RunStatus:
 def _calls(required: Sequence[RequiredCall]) -> tuple[ToolCall, ...]:
     return tuple(
         ToolCall(
-            call_id=call.id,
+            call_id=call.id.replace("\0", ""),
             name=call.function.name.replace("\0", ""),
             arguments=call.function.arguments,
         )

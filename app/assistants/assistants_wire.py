@@ -18,6 +18,7 @@ from app.assistants.assistants_events import (
 )
 from app.assistants.patience import Limits
 from app.assistants.streaming import ask
+from app.assistants.wire_errors import UNREADABLE
 from app.domain import RunStatus
 from app.errors import AssistantError
 
@@ -151,5 +152,5 @@ def is_gone(error: AssistantError) -> bool:
 def _read(decoder: msgspec.json.Decoder[_Body], found: bytes) -> _Body:
     try:
         return decoder.decode(found)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise failures.unreadable() from error

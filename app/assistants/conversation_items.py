@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app.assistants.items import text_in
 from app.assistants.responses_input import (
     OUTCOME_UNKNOWN,
     SAID,
@@ -117,19 +118,8 @@ def _ids(item: Item) -> Iterator[str]:
 def _key(item: Item) -> Key:
     kind = str(item.get("type") or _MESSAGE)
     if kind == _MESSAGE:
-        return str(item.get("role")), _text(item.get("content"))
+        return str(item.get("role")), text_in(item.get("content"))
     return kind, str(item.get("call_id") or item.get("id"))
-
-
-def _text(content: object) -> str:
-    match content:
-        case str():
-            return content
-        case list():
-            return "".join(
-                str(part.get("text") or part.get("refusal") or "") for part in content
-            )
-    return ""
 
 
 def _match(key: Key, counts: Counter[Key]) -> Key:
@@ -165,10 +155,11 @@ def _gained(tail: Sequence[Item], counts: Counter[Key]) -> list[Item]:
 def _closing(items: Sequence[Item], lacking: Sequence[Item]) -> Iterator[InputItem]:
     """Yield an output for each call in the conversation that will not get one."""
     answered = {
-        item.get("call_id")
+        str(item.get("call_id"))
         for item in (*items, *lacking)
         if item.get("type") == _OUTPUT
     }
     for item in items:
-        if item.get("type") == _CALL and item.get("call_id") not in answered:
-            yield tool_output(str(item["call_id"]), OUTCOME_UNKNOWN)
+        call_id = str(item.get("call_id"))
+        if item.get("type") == _CALL and call_id not in answered:
+            yield tool_output(call_id, OUTCOME_UNKNOWN)

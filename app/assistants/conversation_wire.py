@@ -14,6 +14,7 @@ from app.assistants.conversation_items import Held
 from app.assistants.patience import Limits
 from app.assistants.responses_input import InputItem
 from app.assistants.streaming import ask
+from app.assistants.wire_errors import UNREADABLE
 from app.errors import AssistantError
 
 # OpenAI, Conversations API: so many items may be added at a time.
@@ -133,5 +134,5 @@ def _status(error: AssistantError) -> int | None:
 def _read(decoder: msgspec.json.Decoder[_Body], found: bytes) -> _Body:
     try:
         return decoder.decode(found)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise failures.unreadable() from error

@@ -86,14 +86,15 @@ _FIRST_SERVER_FAULT = 500
 _CONTEXT_FULL = re.compile(
     r"context (?:length|window|size)|max_model_len", re.IGNORECASE
 )
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,63}")
 _QUOTA = re.compile(r"exceeded your current quota", re.IGNORECASE)
 
 
 def refused_request(error: openai.APIStatusError) -> AssistantError:
     """Return our error for a request that was answered with a 4xx or 5xx status."""
     failed = failure(
-        code=error.code,
-        kind=error.type,
+        code=word(error.code),
+        kind=word(error.type),
         status=error.status_code,
         words=error.message,
         retry_after=retry_after(error.response.headers),
@@ -122,6 +123,14 @@ def failure(
     if row is _EMPTY_PURSE:
         return BudgetUsedUp(name, row.sentence)
     return AssistantRefused(name, row.sentence)
+
+
+def word(given: object) -> str | None:
+    """Return a server's word for what happened, None where it gave none.
+
+    Some put numbers there; a whole sentence may repeat what somebody wrote.
+    """
+    return given if isinstance(given, str) and _WORD.fullmatch(given) else None
 
 
 def _meant(code: str | None, status: int | None, words: str) -> str | None:
@@ -186,7 +195,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         pass
     try:
         until = email.utils.parsedate_to_datetime(asked).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return max(0.0, until - time.time())
 

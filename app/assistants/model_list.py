@@ -10,6 +10,7 @@ import msgspec
 from openai import AsyncOpenAI
 
 from app.assistants.responses_profile import Profile
+from app.assistants.wire_errors import UNREADABLE
 
 # Long enough before the end to try another model in peace.
 _SOON = timedelta(days=90)
@@ -48,7 +49,7 @@ async def list_models(client: AsyncOpenAI) -> list[ListedModel]:
     answer = await client.get("/models", cast_to=httpx2.Response)
     try:
         return _list.decode(answer.content).data or []
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return []
 
 

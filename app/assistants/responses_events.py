@@ -78,8 +78,8 @@ _untyped = msgspec.json.Decoder(_Untyped)
 def read_event(event: ServerEvent) -> tuple[str, WireEvent] | None:
     """Return the event's name and what is read of it, None if it is of no interest.
 
-    The name is the server-sent one, else the data's `type`. Raises
-    msgspec.DecodeError when the data is not what its name promises.
+    The name is the server-sent one, else the data's `type`. Raises one of UNREADABLE
+    when the data is not what its name promises.
     """
     name = event.name
     decoder = _DECODERS.get(name)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app.assistants.items import text_in
 from app.domain import ItemKind, ThreadItem
 
 SAID = (ItemKind.WANTED, ItemKind.OVERHEARD)
@@ -195,5 +196,4 @@ def spoken(item: Mapping[str, Any]) -> str:
     """Return what an output item says to people."""
     if item.get("type") != "message" or item.get("phase") == "commentary":
         return ""
-    parts = item.get("content") or ()
-    return "".join(str(each.get("text") or each.get("refusal") or "") for each in parts)
+    return text_in(item.get("content"))

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from app.assistants import failures
+from app.assistants.items import parts_in, text_in
 from app.assistants.responses_events import (
     ENDINGS,
     Item,
@@ -19,7 +20,12 @@ from app.assistants.responses_events import (
     read_event,
 )
 from app.assistants.sse import ServerEvent
-from app.assistants.wire_errors import ErrorHappened, failure_of, happened
+from app.assistants.wire_errors import (
+    UNREADABLE,
+    ErrorHappened,
+    failure_of,
+    happened,
+)
 from app.assistants.wire_usage import read_usage
 from app.domain import (
     Citation,
@@ -71,7 +77,7 @@ class PassReader:
         """
         try:
             known = read_event(event)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise failures.broke_off("unreadable_event") from error
         if known is None or self.has_ended:
             return ()
@@ -156,7 +162,9 @@ class PassReader:
             tool_calls=calls if status is RunStatus.REQUIRES_ACTION else (),
             output=tuple(items),
             usage=took + self._run.usage if took else self._run.usage,
-            incomplete_reason=(response.incomplete_details or {}).get("reason"),
+            incomplete_reason=failures.word(
+                (response.incomplete_details or {}).get("reason")
+            ),
         )
         return [*events, *self._update()]
 
@@ -195,19 +203,16 @@ def _is_note(item: Item) -> bool:
 def _text_of(item: Item) -> str:
     if item.get("type") != "message":
         return ""
-    parts = item.get("content") or ()
-    if isinstance(parts, str):
-        return parts
-    return "".join(str(part.get("text") or part.get("refusal") or "") for part in parts)
+    return text_in(item.get("content"))
 
 
 def _citations_of(item: Item) -> tuple[Citation, ...]:
-    parts = item.get("content") or ()
+    annotations = [each.get("annotations") for each in parts_in(item.get("content"))]
     return tuple(
         citation
-        for part in parts
-        if isinstance(part, dict)
-        for annotation in part.get("annotations") or ()
+        for listed in annotations
+        if isinstance(listed, list)
+        for annotation in listed
         if (citation := _citation(annotation))
     )
 
@@ -236,6 +241,9 @@ def _with_calls(items: Iterable[Item]) -> tuple[list[Item], tuple[ToolCall, ...]
     calls: dict[str, ToolCall] = {}
     completed = []
     for number, item in enumerate(items):
+        if item.get("type") == "function_call_output":
+            # Only we give outputs; one for no call of ours could never be replayed.
+            continue
         if item.get("type") != "function_call":
             completed.append(item)
             continue

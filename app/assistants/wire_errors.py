@@ -5,6 +5,9 @@ import msgspec
 from app.assistants import failures
 from app.errors import AssistantError
 
+# What decoding raises: no JSON, no UTF-8, not what was promised, or nested too deeply.
+UNREADABLE = (ValueError, RecursionError)
+
 
 class ErrorBody(msgspec.Struct):
     """What went wrong; servers put strings, numbers or nothing in `code`."""
@@ -35,8 +38,8 @@ def failure_of(error: ErrorBody | str | None) -> AssistantError:
         error = ErrorBody(message=error)
     code = error.code
     return failures.failure(
-        code=code if isinstance(code, str) else None,
-        kind=error.type,
+        code=failures.word(code),
+        kind=failures.word(error.type),
         status=code if isinstance(code, int) else None,
         words=error.message or "",
     )

@@ -44,8 +44,8 @@ class Row:
 
     status: int
     says: str
-    code: str | None = None
-    type: str | None = None
+    code: str | int | None = None
+    type: str | dict[str, str] | None = None
     words: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     is_retried: bool = False
@@ -73,6 +73,7 @@ REFUSED = {
     "bad request": Row(status=400, code="invalid_type", says=NOT_TAKEN),
     "conflict": Row(status=409, says=NOT_TAKEN),
     "unprocessable": Row(status=422, says=NOT_TAKEN),
+    "no words at all": Row(status=404, code=404, type={"not": "found"}, says=NO_MODEL),
     "policy": Row(status=400, code="content_policy_violation", says=NOT_THIS),
 }
 BUSY = {
@@ -106,6 +107,9 @@ EMPTY = {
     "payment required": Row(status=402, says=BUDGET, is_spared=True),
     "by its type": Row(
         status=429, type="insufficient_quota", says=BUDGET, is_spared=True
+    ),
+    "by its words, a number being its code": Row(
+        status=429, code=429, words=_QUOTA, says=BUDGET, is_spared=True
     ),
     "by its words": Row(
         status=429,

@@ -5,7 +5,7 @@ from email.utils import formatdate
 
 import pytest
 
-from app.assistants.failures import failure, retry_after
+from app.assistants.failures import failure, retry_after, word
 from app.errors import AssistantRefused, AssistantUnavailable
 
 _LATER = "Please try again in a minute."
@@ -105,6 +105,11 @@ def test_a_full_context_is_known_by_its_words_where_there_is_no_code():
     assert failure(code=None, status=400, words=words).code == "context_length_exceeded"
 
 
+@pytest.mark.parametrize("given", [None, 5, {}, "", "429", "a b", "x" * 65])
+def test_what_is_no_word_is_not_taken_for_one(given: object):
+    assert word(given) is None
+
+
 def test_an_unknown_failure_is_named_by_its_status():
     assert failure(code=None, status=418).code == "http_418"
 
@@ -118,6 +123,7 @@ def test_an_unknown_failure_is_named_by_its_status():
         ({"retry-after": "-3"}, 0.0),
         ({"retry-after-ms": "250", "retry-after": "9"}, 0.25),
         ({"retry-after": "soon"}, None),
+        ({"retry-after": "1 Jan 99999999999999999999 0:0:0 +0000"}, None),
     ],
 )
 def test_the_pause_a_server_asks_for_is_read(
