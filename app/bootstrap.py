@@ -336,8 +336,8 @@ def _readiness(
     async def what_is_missing() -> str | None:
         if not worker.is_alive:
             return "no lease"
-        if socket_mode and not socket_mode.is_connected:
-            return "not connected to Slack"
+        if socket_mode and (missing := socket_mode.what_is_missing):
+            return missing
         try:
             await database.check()
         except DatabaseUnavailable:

@@ -10,7 +10,7 @@ from app.sandbox.faults import Faults
 from app.sandbox.feed import Feed
 from app.sandbox.journal import Journal
 from app.sandbox.limits import Limiter
-from app.sandbox.socket import SocketHub
+from app.sandbox.socket import WARNED_BEFORE, SocketHub
 from app.sandbox.status import Statuses
 from app.sandbox.store import Store
 from app.sandbox.views import Views
@@ -59,6 +59,7 @@ def build(
         clock=clock,
         faults=faults,
         answer_within=answer_within,
+        warned_before=WARNED_BEFORE * retry_scale,
         seed=seed,
     )
     scopes, subscriptions = set(SCOPES), set(SUBSCRIPTIONS)

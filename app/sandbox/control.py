@@ -29,7 +29,7 @@ POST /control/bot      {user, channel, joined}        invite or remove the bot
 POST /control/archive  {channel}
 POST /control/fault    {target, kind, count?, value?}
 POST /control/limit    {method, per_minute?, burst?, shape?, enabled?}
-POST /control/refresh  {reason?}                      replace the sockets
+POST /control/refresh  {reason?, count?}              replace the oldest sockets
 GET /control/stream    Server-Sent Events, see stream.py
 """
 
@@ -232,7 +232,8 @@ class Control:
         return {}
 
     async def _refresh(self, given: Json) -> Json:
-        await self._core.sockets.refresh(given.get("reason", "refresh_requested"))
+        reason = given.get("reason", "refresh_requested")
+        await self._core.sockets.refresh(reason, given.get("count"))
         return {}
 
 

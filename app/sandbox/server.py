@@ -124,7 +124,7 @@ class Sandbox:
         self.core.close()
         self.core.feed.close()
         await self.core.dispatcher.close()
-        await self.core.sockets.cut()
+        await self.core.sockets.close()
         await self._session.close()
         await self._runner.cleanup()
         if self._store is not None:
@@ -221,13 +221,18 @@ class Sandbox:
         """How many Socket Mode connections are open."""
         return self.core.sockets.connected
 
-    async def refresh_sockets(self, reason: str = "refresh_requested") -> None:
-        """Tell every connection to make way for a new one (or only warn: `warning`)."""
-        await self.core.sockets.refresh(reason)
+    async def refresh_sockets(
+        self, reason: str = "refresh_requested", count: int | None = None
+    ) -> None:
+        """Tell connections to make way for new ones; after a `warning`, soon.
 
-    async def cut_sockets(self) -> None:
-        """Lose every connection at once."""
-        await self.core.sockets.cut()
+        The `count` oldest, or all.
+        """
+        await self.core.sockets.refresh(reason, count)
+
+    async def cut_sockets(self, count: int | None = None) -> None:
+        """Lose the `count` oldest connections, or all, at once."""
+        await self.core.sockets.cut(count)
 
     async def send_payload(self, kind: str, payload: Json) -> Answer:
         """Send the app anything at all, once.

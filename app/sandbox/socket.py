@@ -22,6 +22,8 @@ CONNECT = "socket:connect"
 CONNECTIONS = 10
 _TICKET_LIFE = 30.0
 _CONNECTION_LIFE = 18_060
+# Slack: a connection lives for so long after its warning.
+WARNED_BEFORE = 10.0
 
 
 class _Connection:
@@ -65,15 +67,19 @@ class SocketHub:
         clock: Callable[[], float],
         faults: Faults,
         answer_within: float,
+        warned_before: float,
         seed: int,
     ) -> None:
         self._app_id = app_id
         self._clock = clock
         self._faults = faults
         self._answer_within = answer_within
+        self._warned_before = warned_before
         self._random = random.Random(seed)  # noqa: S311 - chance, not secrets
         self._tickets: dict[str, float] = {}
         self._connections: list[_Connection] = []
+        self._opening = 0
+        self._warned: set[asyncio.Task[None]] = set()
 
     @property
     def connected(self) -> int:
@@ -92,19 +98,26 @@ class SocketHub:
         if self._clock() > expires or self._faults.take(CONNECT) is not None:
             return web.Response(status=403, text="ticket is used, expired or unknown")
         socket = web.WebSocketResponse(heartbeat=20.0)
-        await socket.prepare(request)
-        if len(self._connections) >= CONNECTIONS:
-            await socket.send_json(self._disconnect("too_many_websockets"))
-            await socket.close()
-            return socket
-        connection = _Connection(socket)
-        await socket.send_json(self._hello(request.host))
+        is_crowded = len(self._connections) + self._opening >= CONNECTIONS
+        self._opening += not is_crowded
+        try:
+            await socket.prepare(request)
+            if is_crowded:
+                await socket.send_json(self._disconnect("too_many_websockets"))
+                await socket.close()
+                return socket
+            await socket.send_json(self._hello(request.host))
+        finally:
+            self._opening -= not is_crowded
+        await self._serve(_Connection(socket))
+        return socket
+
+    async def _serve(self, connection: _Connection) -> None:
         self._connections.append(connection)
         try:
             await connection.listen()
         finally:
             self._forget(connection)
-        return socket
 
     async def send(self, kind: str, body: Json, attempt: int, reason: str) -> Answer:
         """Send an envelope to one connection and wait for its ack."""
@@ -132,22 +145,46 @@ class SocketHub:
         finally:
             connection.unacked.pop(envelope["envelope_id"], None)
 
-    async def refresh(self, reason: str = "refresh_requested") -> None:
-        """Ask every connection to be replaced; all but a `warning` then close."""
-        for connection in tuple(self._connections):
+    async def refresh(
+        self, reason: str = "refresh_requested", count: int | None = None
+    ) -> None:
+        """Ask the `count` oldest connections, or all, to be replaced.
+
+        After a `warning` they live on for a while; after any other word they are gone.
+        """
+        for connection in self._connections[:count]:
             if reason != "warning":
-                self._forget(connection)
-            # An app that has just left needs no telling.
+                await self._dismiss(connection, reason)
+                continue
             with contextlib.suppress(ConnectionError):
                 await connection.socket.send_json(self._disconnect(reason))
-            if reason != "warning":
-                await connection.socket.close()
+            task = asyncio.create_task(self._dismiss_later(connection))
+            self._warned.add(task)
+            task.add_done_callback(self._warned.discard)
 
-    async def cut(self) -> None:
-        """Lose every connection without a word."""
-        for connection in tuple(self._connections):
+    async def cut(self, count: int | None = None) -> None:
+        """Lose the `count` oldest connections, or all, without a word."""
+        for connection in self._connections[:count]:
             self._forget(connection)
             await connection.socket.close(code=aiohttp.WSCloseCode.GOING_AWAY)
+
+    async def close(self) -> None:
+        """Lose every connection for good."""
+        for task in self._warned:
+            task.cancel()
+        await self.cut()
+
+    async def _dismiss_later(self, connection: _Connection) -> None:
+        await asyncio.sleep(self._warned_before)
+        if connection in self._connections:
+            await self._dismiss(connection, "refresh_requested")
+
+    async def _dismiss(self, connection: _Connection, reason: str) -> None:
+        self._forget(connection)
+        # An app that has just left needs no telling.
+        with contextlib.suppress(ConnectionError):
+            await connection.socket.send_json(self._disconnect(reason))
+        await connection.socket.close()
 
     def _forget(self, connection: _Connection) -> None:
         if connection in self._connections:

@@ -1,85 +1,40 @@
-"""Slack's delivery over a websocket that we open ourselves."""
+"""Slack's delivery over websockets that we open ourselves, two at a time."""
 
 import asyncio
 import logging
 import time
-from typing import Any
+from collections.abc import Mapping
 
-from slack_bolt.adapter.socket_mode.async_internals import send_async_response
+import aiohttp
 from slack_bolt.async_app import AsyncApp
-from slack_sdk.socket_mode.aiohttp import SocketModeClient
-from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
-from slack_sdk.socket_mode.request import SocketModeRequest
+from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
-from app import telemetry
 from app.errors import CredentialsRefused, RateLimited, SlackError, SlackUnavailable
 from app.slack.bolt import dispatch
-from app.slack.payloads import text_at
-from app.slack.proxy import proxy_for
+from app.slack.payloads import Payload, text_at
 from app.slack.reads import ask
+from app.slack.socket_line import Line, Pace
+from app.slack.socket_link import DISABLED, TOO_MANY, Link
 
 log = logging.getLogger(__name__)
 
-# The client logs one-time addresses with its errors, and message text below that.
-_silent = logging.getLogger("slack_sdk.socket_mode.threadline")
-_silent.setLevel(logging.CRITICAL)
-
-_CONNECT_LIMIT = 10.0
-_DRAIN = 5.0
-
-
-class _Client(SocketModeClient):
-    """Slack's client; it asks for its proxy anew and knows its own tasks."""
-
-    def __init__(
-        self, app_token: str, web_client: AsyncWebClient, ping_interval: float
-    ) -> None:
-        super().__init__(
-            app_token=app_token,
-            logger=_silent,
-            web_client=web_client,
-            ping_interval=ping_interval,
-        )
-        self.listening: set[asyncio.Task[Any]] = set()
-
-    def use(self, url: str | None) -> None:
-        """Connect to this one-time address next; to one still to be asked for."""
-        self.wss_uri = url
-        self.proxy = proxy_for(url) if url else None
-
-    async def issue_new_wss_url(self) -> str:
-        url = await super().issue_new_wss_url()
-        self.proxy = proxy_for(url)
-        return url
-
-    async def run_message_listeners(
-        self, message: dict[str, Any], raw_message: str
-    ) -> None:
-        task = asyncio.current_task()
-        if task is None:
-            return
-        self.listening.add(task)
-        try:
-            await super().run_message_listeners(message, raw_message)
-        finally:
-            self.listening.discard(task)
-
-    def tasks(self) -> list[asyncio.Future[Any]]:
-        """Return everything that runs for this client."""
-        own = (
-            self.message_processor,
-            self.message_receiver,
-            self.current_session_monitor,
-        )
-        return [*self.listening, *(task for task in own if task is not None)]
+_METHOD = "apps.connections.open"
+# While one is being replaced the other takes what comes, clicks too: these come once.
+_LINES = 2
+_NOT_CONNECTED = "not connected to Slack"
+_BECAUSE: Mapping[str, str] = {
+    TOO_MANY: ", all ten connections of the app are taken",
+    DISABLED: ", Socket Mode is turned off in the app's settings",
+}
 
 
 class SocketMode:
-    """One connection to Slack, kept up until it is closed.
+    """Two connections to Slack, kept up until they are closed.
 
     An envelope is acknowledged once what it brought is committed; Slack sends an event
-    again that was not.
+    again that was not. One connection is enough: where Slack refuses the second, or
+    takes it back, the first goes on.
     """
 
     def __init__(
@@ -89,89 +44,129 @@ class SocketMode:
         app_token: str,
         *,
         ping_interval: float = 10.0,
+        pace: Pace | None = None,
     ) -> None:
         self._bolt = bolt
         self._web_client = client
         self._app_token = app_token
         self._ping_interval = ping_interval
-        self._client: _Client | None = None
-        self._side_tasks: list[asyncio.Task[None]] = []
+        self._pace = pace or Pace()
+        self._session: aiohttp.ClientSession | None = None
+        self._next_url: str | None = None
+        self._lines = [self._line() for _ in range(_LINES)]
+        self._tasks: list[asyncio.Task[None]] = []
+        self._was_up = False
+        self._down_since: float | None = None
         self._is_closing = False
 
     @property
     def is_connected(self) -> bool:
         """Whether Slack can deliver here now."""
-        client = self._client
-        return (
-            client is not None
-            and not client.closed
-            and not client.stale
-            and client.current_session is not None
-            and not client.current_session.closed
-        )
+        return any(line.is_up for line in self._lines)
+
+    @property
+    def what_is_missing(self) -> str | None:
+        """Say why Slack can't deliver here, once it could not for half a minute."""
+        if self.is_connected:
+            return None
+        since = self._down_since
+        if since is not None and time.monotonic() - since < self._pace.grace:
+            return None
+        reasons = (_BECAUSE.get(line.refused_with, "") for line in self._lines)
+        return _NOT_CONNECTED + next(filter(None, reasons), "")
 
     async def start(self) -> None:
-        """Connect; where Slack does not answer yet, go on trying in the background.
+        """Try to connect; the second connection, and a Slack that is away, can wait.
 
         Raises CredentialsRefused when Slack does not take the app-level token.
         """
-        url = await self._first_url()
-        self._client = _Client(self._app_token, self._web_client, self._ping_interval)
-        self._client.use(url)
-        self._client.socket_mode_request_listeners.append(self._receive)
-        connecting = asyncio.create_task(
-            self._client.connect()  # type: ignore[no-untyped-call]
-        )
-        self._side_tasks = [connecting, asyncio.create_task(self._watch(self._client))]
-        await asyncio.wait({connecting}, timeout=_CONNECT_LIMIT)
+        self._next_url = await self._first_url()
+        self._session = aiohttp.ClientSession()
+        first, *others = (line.keep_up() for line in self._lines)
+        connecting = asyncio.create_task(first)
+        self._tasks.append(connecting)
+        tried = asyncio.create_task(self._lines[0].was_tried.wait())
+        await asyncio.wait({tried, connecting}, return_when="FIRST_COMPLETED")
+        tried.cancel()
+        is_closed = connecting.done()
+        for work in (*others, self._keep_apart()):
+            if is_closed:
+                work.close()
+            else:
+                self._tasks.append(asyncio.create_task(work))
 
     async def close(self) -> None:
         """Let what has arrived be committed and acknowledged, then hang up."""
         self._is_closing = True
-        client = self._client
-        if client is None:
-            return
-        if client.listening:
-            await asyncio.wait(client.listening, timeout=_DRAIN)
-        tasks = [*self._side_tasks, *client.tasks()]
-        await client.close()  # type: ignore[no-untyped-call]
-        for task in tasks:
+        links = [link for line in self._lines for link in line.links]
+        for link in links:
+            link.stop_taking()
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(link.drain(self._pace.drain) for link in links))
+        await asyncio.gather(*(line.close() for line in self._lines))
+        if self._session:
+            await self._session.close()
+
+    def _line(self) -> Line:
+        return Line(
+            self._open_link,
+            changed=self._changed,
+            has_others=lambda: self.is_connected,
+            pace=self._pace,
+        )
+
+    async def _open_link(self) -> Link:
+        if self._session is None:
+            raise SlackUnavailable("not_started", _METHOD)
+        url, self._next_url = self._next_url, None
+        return await Link.open(
+            self._session,
+            url or await self._new_url(),
+            self._answer,
+            ping_interval=self._ping_interval,
+        )
 
     async def _first_url(self) -> str | None:
-        """The client would repeat a refused request for ever, so it is made here."""
-        method = "apps.connections.open"
-        call = self._web_client.apps_connections_open(app_token=self._app_token)
         try:
-            answer = await ask(method, call)
+            return await self._new_url()
         except (RateLimited, SlackUnavailable) as error:
             log.warning("no socket mode address yet", extra={"error": error.code})
             return None
         except SlackError as error:
-            raise CredentialsRefused(error.code, method) from error
-        return text_at(answer.data, "url")
+            raise CredentialsRefused(error.code, _METHOD) from error
 
-    async def _receive(
-        self, client: AsyncBaseSocketModeClient, request: SocketModeRequest
-    ) -> None:
-        if self._is_closing:
-            return
-        response = await dispatch(self._bolt, request.payload)
-        await send_async_response(client, request, response, time.time())
+    async def _new_url(self) -> str:
+        call = self._web_client.apps_connections_open(app_token=self._app_token)
+        url = text_at((await ask(_METHOD, call)).data, "url")
+        if not url:
+            raise SlackUnavailable("no_address", _METHOD)
+        return url
 
-    async def _watch(self, client: _Client) -> None:
-        """Keep the client from trying the same one-time address for ever.
+    async def _answer(self, payload: Payload) -> BoltResponse:
+        return await dispatch(self._bolt, payload)
 
-        slack_sdk asks for a new address only when it has none, also after a handshake
-        that used its address up.
+    def _changed(self) -> None:
+        if self.is_connected:
+            self._was_up = True
+            if self._down_since is not None:
+                log.info("socket mode connected again")
+            self._down_since = None
+        elif self._down_since is None and self._was_up and not self._is_closing:
+            self._down_since = time.monotonic()
+            log.warning("socket mode connection lost")
+
+    async def _keep_apart(self) -> None:
+        """Replace the second connection half a life early where both are of one age.
+
+        Slack takes connections back when their time is up: those that were made
+        together it would take back together, for ever.
         """
-        was_connected = True
         while True:
-            await asyncio.sleep(self._ping_interval)
-            if not self.is_connected:
-                client.wss_uri = None
-            if self.is_connected != was_connected:
-                was_connected = self.is_connected
-                telemetry.count(f"socket_mode.connected.{was_connected}")
-                log.warning("socket mode", extra={"connected": was_connected})
+            await asyncio.sleep(self._pace.longest)
+            first, second = (line.link for line in self._lines)
+            if first and second:
+                apart = abs(first.age - second.age)
+                if apart < second.life / 4 and second.age > second.life / 2:
+                    second.must_go("early")

@@ -22,7 +22,8 @@ class SlackDouble:
 
     `link_address` is where websockets are sent to, if not to the double itself;
     `refuse_handshakes` is how many of the next websocket handshakes fail, each having
-    used its address up.
+    used its address up; `room` is how many websockets it takes at a time, `life` for
+    how many seconds it says it keeps each.
     """
 
     def __init__(self) -> None:
@@ -31,6 +32,8 @@ class SlackDouble:
         self.sockets: list[web.WebSocketResponse] = []
         self.acks: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.refuse_handshakes = 0
+        self.room = 10
+        self.life = 18_000.0
         self.handshakes: list[str] = []
         self.address = ""
         self.link_address = ""
@@ -47,8 +50,15 @@ class SlackDouble:
         async with asyncio.timeout(10), self._changed:
             await self._changed.wait_for(condition)
 
-    async def send(self, payload: dict[str, Any], type_: str = "events_api") -> str:
-        """Deliver one envelope over the newest websocket; return its id."""
+    @property
+    def open(self) -> list[web.WebSocketResponse]:
+        """The websockets that are open, the oldest first."""
+        return [socket for socket in self.sockets if not socket.closed]
+
+    async def send(
+        self, payload: dict[str, Any], type_: str = "events_api", *, over: int = -1
+    ) -> str:
+        """Deliver one envelope over the newest websocket or another; return its id."""
         envelope_id = f"envelope-{next(self._numbers)}"
         envelope = {
             "envelope_id": envelope_id,
@@ -56,13 +66,15 @@ class SlackDouble:
             "payload": payload,
             "accepts_response_payload": type_ != "events_api",
         }
-        await self.sockets[-1].send_str(json.dumps(envelope))
+        await self.open[over].send_str(json.dumps(envelope))
         return envelope_id
 
-    async def ask_to_reconnect(self) -> None:
-        """Tell the newest websocket that it will be closed soon."""
-        refresh = {"type": "disconnect", "reason": "refresh_requested"}
-        await self.sockets[-1].send_str(json.dumps(refresh))
+    async def ask_to_reconnect(
+        self, reason: str = "refresh_requested", *, over: int = -1
+    ) -> None:
+        """Tell the newest websocket, or another, that it will be closed soon."""
+        refresh = {"type": "disconnect", "reason": reason}
+        await self.open[over].send_str(json.dumps(refresh))
 
     async def answer(self, request: web.Request) -> web.Response:
         method = request.match_info["method"]
@@ -99,7 +111,14 @@ class SlackDouble:
             return web.Response(status=503)
         socket = web.WebSocketResponse()
         await socket.prepare(request)
-        await socket.send_str(json.dumps({"type": "hello", "num_connections": 1}))
+        if len(self.open) >= self.room:
+            refusal = {"type": "disconnect", "reason": "too_many_websockets"}
+            await socket.send_str(json.dumps(refusal))
+            await socket.close()
+            return socket
+        about = {"approximate_connection_time": self.life}
+        hello = {"type": "hello", "num_connections": 1, "debug_info": about}
+        await socket.send_str(json.dumps(hello))
         self.sockets.append(socket)
         await self._tell()
         async for message in socket:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from aiohttp import web
@@ -12,12 +12,16 @@ from slack_sdk.web.async_client import AsyncWebClient
 from app import telemetry
 from app.errors import CredentialsRefused, DatabaseUnavailable
 from app.slack.bolt import build_bolt
+from app.slack.socket_line import Pace
 from app.slack.socket_mode import SocketMode
 from tests.contracts.intake_double import InboxDouble, Told, intake_around
 from tests.contracts.slack_double import SlackDouble, running_slack
 from tests.unit.slack.inward.recorded import ANA, BOT, recorded
 
 APP_TOKEN = "xapp-test"
+HASTE = Pace(
+    retry=0.02, longest=0.05, crowded=0.05, young=0.0, seen_out=0.3, drain=2.0, grace=0
+)
 
 
 @dataclass
@@ -34,11 +38,11 @@ class Connected:
 
 
 def socket_mode_of(
-    client: AsyncWebClient, inbox: InboxDouble, ping_interval: float = 0.1
+    client: AsyncWebClient, inbox: InboxDouble, pace: Pace = HASTE
 ) -> tuple[SocketMode, Told]:
     intake, told = intake_around(inbox, client)
     bolt = build_bolt(client, BOT, intake)
-    return SocketMode(bolt, client, APP_TOKEN, ping_interval=ping_interval), told
+    return SocketMode(bolt, client, APP_TOKEN, pace=pace), told
 
 
 def away_at_first(slack: SlackDouble) -> None:
@@ -55,6 +59,7 @@ async def connected() -> AsyncGenerator[Connected]:
         inbox = InboxDouble()
         socket_mode, told = socket_mode_of(client, inbox)
         await socket_mode.start()
+        await slack.until(lambda: len(slack.open) == 2)
         yield Connected(slack, inbox, told, socket_mode)
         await socket_mode.close()
 
@@ -69,9 +74,9 @@ async def test_an_event_is_stored_and_acknowledged(connected: Connected) -> None
 async def test_the_connection_opens_with_the_apps_own_token(
     connected: Connected,
 ) -> None:
-    (call,) = connected.slack.called("apps.connections.open")
+    calls = connected.slack.called("apps.connections.open")
 
-    assert call["authorization"] == f"Bearer {APP_TOKEN}"
+    assert [call["authorization"] for call in calls] == [f"Bearer {APP_TOKEN}"] * 2
     assert connected.socket_mode.is_connected
 
 
@@ -125,19 +130,46 @@ async def test_nonsense_is_acknowledged_and_counted(connected: Connected) -> Non
     assert telemetry.counters["slack.nonsense"] == before + 1
 
 
-async def test_a_refresh_that_slack_asks_for_opens_a_new_connection(
-    connected: Connected,
+@pytest.mark.parametrize("reason", ["warning", "refresh_requested"])
+async def test_a_refresh_that_slack_asks_for_opens_the_new_connection_first(
+    reason: str, connected: Connected
 ) -> None:
-    await connected.slack.ask_to_reconnect()
-    await connected.slack.until(lambda: len(connected.slack.sockets) == 2)
-    envelope_id = await connected.slack.send(recorded("app_mention"))
+    await connected.slack.ask_to_reconnect(reason)
+    await connected.slack.until(lambda: len(connected.slack.open) == 3)
+    crossing = await connected.slack.send(recorded("app_home_opened"), over=1)
+    assert await connected.acknowledged() == crossing
+    await connected.slack.open[1].close()
 
+    envelope_id = await connected.slack.send(recorded("app_mention"))
     assert await connected.acknowledged() == envelope_id
 
 
+async def test_an_old_connection_that_slack_does_not_close_is_closed_by_us(
+    connected: Connected,
+) -> None:
+    await connected.slack.ask_to_reconnect()
+    await connected.slack.until(lambda: len(connected.slack.sockets) == 3)
+
+    await connected.slack.until(lambda: connected.slack.sockets[1].closed)
+    assert len(connected.slack.open) == 2
+
+
+async def test_what_comes_while_one_connection_is_made_anew_goes_to_the_other(
+    connected: Connected,
+) -> None:
+    connected.slack.refuse_handshakes = 1_000
+    await connected.slack.open[0].close()
+    await connected.slack.until(lambda: len(connected.slack.handshakes) > 3)
+
+    clicked = await connected.slack.send(recorded("block_actions_stop"), "interactive")
+    assert await connected.acknowledged() == clicked
+    assert connected.socket_mode.what_is_missing is None
+
+
 async def test_a_dropped_connection_is_opened_again(connected: Connected) -> None:
-    await connected.slack.sockets[-1].close()
-    await connected.slack.until(lambda: len(connected.slack.sockets) == 2)
+    for socket in connected.slack.open:
+        await socket.close()
+    await connected.slack.until(lambda: len(connected.slack.open) == 2)
     envelope_id = await connected.slack.send(recorded("app_mention"))
 
     assert await connected.acknowledged() == envelope_id
@@ -148,9 +180,9 @@ async def test_an_address_that_was_used_up_in_vain_is_replaced() -> None:
         slack.refuse_handshakes = 2
         socket_mode, _ = socket_mode_of(client, InboxDouble())
         await socket_mode.start()
-        await slack.until(lambda: bool(slack.sockets))
+        await slack.until(lambda: len(slack.open) == 2)
 
-        assert len(set(slack.handshakes)) == 3
+        assert len(slack.handshakes) == len(set(slack.handshakes)) == 4
         await socket_mode.close()
 
 
@@ -159,10 +191,96 @@ async def test_a_refresh_whose_first_handshake_fails_recovers(
 ) -> None:
     connected.slack.refuse_handshakes = 1
     await connected.slack.ask_to_reconnect()
-    await connected.slack.until(lambda: len(connected.slack.sockets) == 2)
+    await connected.slack.until(lambda: len(connected.slack.sockets) == 3)
 
     envelope_id = await connected.slack.send(recorded("app_mention"))
     assert await connected.acknowledged() == envelope_id
+
+
+async def test_a_second_connection_that_slack_refuses_leaves_the_first_serving(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    refused = "socket_mode.refused.too_many_websockets"
+    before = telemetry.counters[refused]
+    async with running_slack() as (slack, client):
+        slack.room = 1
+        socket_mode, _ = socket_mode_of(client, InboxDouble())
+        await socket_mode.start()
+        await slack.until(lambda: len(slack.handshakes) > 3)
+        envelope_id = await slack.send(recorded("app_mention"))
+        ack = await slack.acks.get()
+        missing = socket_mode.what_is_missing
+        slack.room = 10
+        await slack.until(lambda: len(slack.open) == 2)
+        await socket_mode.close()
+
+    assert ack["envelope_id"] == envelope_id
+    assert missing is None
+    assert telemetry.counters[refused] > before
+    assert [line for line in caplog.records if line.name.startswith("app")] == []
+
+
+async def test_with_all_connections_taken_a_refresh_waits_until_its_own_is_free(
+    connected: Connected,
+) -> None:
+    connected.slack.room = 2
+    await connected.slack.ask_to_reconnect()
+    await connected.slack.until(lambda: len(connected.slack.handshakes) == 3)
+    kept = await connected.slack.send(recorded("app_home_opened"))
+    assert await connected.acknowledged() == kept
+
+    await connected.slack.open[-1].close()
+    await connected.slack.until(lambda: len(connected.slack.sockets) == 3)
+    assert len(connected.slack.handshakes) == 4
+
+
+async def test_connections_of_one_age_are_not_replaced_together() -> None:
+    async with running_slack() as (slack, client):
+        slack.life = 0.4
+        socket_mode, _ = socket_mode_of(client, InboxDouble())
+        await socket_mode.start()
+        await slack.until(lambda: len(slack.sockets) == 3)
+
+        first, second, _ = slack.sockets
+        await slack.until(lambda: second.closed)
+        assert not first.closed
+        await socket_mode.close()
+
+
+async def test_ready_is_who_was_connected_within_the_last_half_minute() -> None:
+    async with running_slack() as (slack, client):
+        slack.refuse_handshakes = 1
+        pace = replace(HASTE, retry=0.3, longest=0.3, grace=0.2)
+        socket_mode, _ = socket_mode_of(client, InboxDouble(), pace)
+        await socket_mode.start()
+        told = [socket_mode.what_is_missing]
+        await slack.until(lambda: len(slack.open) == 2)
+        told.append(socket_mode.what_is_missing)
+
+        slack.room = 0
+        for socket in slack.open:
+            await socket.close()
+        await slack.until(lambda: len(slack.handshakes) > 3)
+        told.append(socket_mode.what_is_missing)
+        await slack.until(lambda: len(slack.handshakes) > 8)
+        told.append(socket_mode.what_is_missing)
+        await socket_mode.close()
+
+    assert told == [
+        "not connected to Slack",
+        None,
+        None,
+        "not connected to Slack, all ten connections of the app are taken",
+    ]
+
+
+async def test_the_start_does_not_wait_for_the_second_connection() -> None:
+    async with running_slack() as (slack, client):
+        socket_mode, _ = socket_mode_of(client, InboxDouble())
+        await socket_mode.start()
+
+        assert len(slack.sockets) == 1
+        await socket_mode.close()
 
 
 @pytest.mark.parametrize(
@@ -214,7 +332,7 @@ async def test_closing_lets_what_has_arrived_be_committed_and_takes_no_more(
 async def test_closing_while_slack_is_away_leaves_no_task_behind() -> None:
     async with running_slack() as (slack, client):
         slack.refuse_handshakes = 1_000
-        socket_mode, _ = socket_mode_of(client, InboxDouble(), ping_interval=0.05)
+        socket_mode, _ = socket_mode_of(client, InboxDouble())
         before = asyncio.all_tasks()
         starting = asyncio.create_task(socket_mode.start())
         await slack.until(lambda: len(slack.handshakes) > 2)
@@ -224,7 +342,7 @@ async def test_closing_while_slack_is_away_leaves_no_task_behind() -> None:
         ours = {
             task
             for task in asyncio.all_tasks() - before
-            if "SocketMode" in repr(task.get_coro())
+            if any(name in repr(task.get_coro()) for name in ("Socket", "Line", "Link"))
         }
         assert ours == set()
 
@@ -237,7 +355,10 @@ async def test_no_log_at_any_level_quotes_a_message_a_token_or_an_address(
     await connected.slack.send(recorded("app_mention"))
     connected.slack.refuse_handshakes = 1
     await connected.slack.ask_to_reconnect()
-    await connected.slack.until(lambda: len(connected.slack.sockets) == 2)
+    await connected.slack.until(lambda: len(connected.slack.sockets) == 3)
+    for socket in connected.slack.open:
+        await socket.close()
+    await connected.slack.until(lambda: len(connected.slack.sockets) == 5)
 
     ours = [
         record.getMessage()
@@ -261,9 +382,9 @@ async def test_the_websocket_goes_through_the_proxy_of_the_environment(
             away_at_first(slack)
         socket_mode, _ = socket_mode_of(client, InboxDouble())
         await socket_mode.start()
-        await slack.until(lambda: len(slack.sockets) == 1)
-        await slack.ask_to_reconnect()
         await slack.until(lambda: len(slack.sockets) == 2)
+        await slack.ask_to_reconnect()
+        await slack.until(lambda: len(slack.sockets) == 3)
 
         await socket_mode.close()
 
@@ -274,9 +395,9 @@ async def test_this_machine_is_reached_without_the_proxy_of_the_environment(
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     async with running_slack() as (slack, client):
-        socket_mode, _ = socket_mode_of(client, InboxDouble(), ping_interval=30)
+        socket_mode, _ = socket_mode_of(client, InboxDouble())
         await socket_mode.start()
         await slack.ask_to_reconnect()
-        await slack.until(lambda: len(slack.sockets) == 2)
+        await slack.until(lambda: len(slack.sockets) == 3)
 
         await socket_mode.close()

@@ -91,17 +91,45 @@ async def test_the_eleventh_connection_is_turned_away(
     assert sandbox.connections == len(ten)
 
 
+async def test_connections_that_are_made_at_once_are_counted_all_the_same(
+    sandbox: Sandbox, session: aiohttp.ClientSession
+) -> None:
+    sandbox.limit("apps.connections.open", enabled=False)
+    urls = [await address(sandbox, session) for _ in range(15)]
+    sockets = await asyncio.gather(*(session.ws_connect(url) for url in urls))
+    first = [(await socket.receive_json())["type"] for socket in sockets]
+    assert sorted(first) == ["disconnect"] * 5 + ["hello"] * 10
+
+
 async def test_connections_are_asked_to_make_way(
     sandbox: Sandbox, connect: Connect
 ) -> None:
     socket = await connect()
-    await sandbox.refresh_sockets("warning")
-    assert (await socket.next())["reason"] == "warning"
-    assert sandbox.connections == 1
     await sandbox.refresh_sockets()
     assert (await socket.next())["reason"] == "refresh_requested"
     assert (await socket.socket.receive()).type is aiohttp.WSMsgType.CLOSE
     assert sandbox.connections == 0
+
+
+async def test_a_connection_that_was_warned_is_closed_a_little_later(
+    sandbox: Sandbox, connect: Connect
+) -> None:
+    socket = await connect()
+    await sandbox.refresh_sockets("warning")
+    assert sandbox.connections == 1
+    reasons = [(await socket.next())["reason"] for _ in range(2)]
+    assert reasons == ["warning", "refresh_requested"]
+    assert (await socket.socket.receive()).type is aiohttp.WSMsgType.CLOSE
+
+
+async def test_one_connection_makes_way_while_the_other_goes_on(
+    sandbox: Sandbox, connect: Connect
+) -> None:
+    older, newer = await connect(), await connect()
+    await sandbox.refresh_sockets(count=1)
+    assert (await older.next())["reason"] == "refresh_requested"
+    await sandbox.say("ana", "#general", "hello")
+    assert (await newer.next())["payload"]["event"]["text"] == "hello"
 
 
 # Delivering

@@ -5,9 +5,16 @@ import re
 import aiohttp
 import pytest
 
+from app.bootstrap import running_bot
+from app.sandbox.server import Sandbox
 from tests.scenarios import database
 from tests.scenarios.conftest import Setting
-from tests.scenarios.world import World, in_every_setting, in_one_setting
+from tests.scenarios.world import (
+    World,
+    in_every_setting,
+    in_one_setting,
+    settings_for,
+)
 
 
 async def asked(world: World, path: str) -> tuple[int, str]:
@@ -39,17 +46,21 @@ async def test_it_is_alive_and_ready_in_every_mode(world: World) -> None:
     assert await asked(world, "/readyz") == (200, "ready\n")
 
 
-@pytest.mark.parametrize("setting", ["socket mode, sqlite"], indirect=True)
-async def test_without_a_connection_to_slack_it_is_alive_but_not_ready(
-    world: World,
+@in_one_setting
+async def test_until_it_is_connected_to_slack_it_is_alive_but_not_ready(
+    sandbox: Sandbox, setting: Setting
 ) -> None:
-    world.sandbox.fault("socket:connect", "status", count=None, value=503)
-    await world.sandbox.cut_sockets()
-    await world.until(lambda: not world.sandbox.connections)
+    sandbox.fault("socket:connect", "status", count=None, value=503)
+    given = settings_for(sandbox, setting.database_url, over_http=False, more={})
+    async with running_bot(given) as running:
+        world = World(sandbox=sandbox, running=running, settings=given)
+        status, told = await asked(world, "/readyz")
+        assert (status, told) == (503, "not ready: not connected to Slack\n")
+        assert (await asked(world, "/healthz"))[0] == 200
+        sandbox.core.faults.clear()
 
-    status, told = await asked(world, "/readyz")
-    assert (status, told) == (503, "not ready: not connected to Slack\n")
-    assert (await asked(world, "/healthz"))[0] == 200
+        await sandbox.until(lambda: sandbox.connections == 2)
+        assert await asked(world, "/readyz") == (200, "ready\n")
 
 
 @pytest.mark.parametrize("setting", ["http, postgres"], indirect=True)
