@@ -274,6 +274,8 @@ def _replies(
         parts=ReplyParts(database),
         data_messages=DataMessages(database),
         name_of=people.name_of,
+        is_bot=people.is_bot,
+        notify_after=settings.notify_after,
         first_paint=settings.first_paint,
         allowed_link_hosts=settings.allowed_link_hosts,
         trusts_tools=trusts_tools,

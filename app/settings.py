@@ -169,6 +169,9 @@ Port = Annotated[int, _whole_number(1, 65535, "must be a whole number, 1 to 6553
 Count = Annotated[
     int, _whole_number(0, 999_999_999, "must be a whole number; 0 is no limit")
 ]
+Seconds = Annotated[
+    int, _whole_number(0, 86_400, "must be a whole number of seconds; 0 is never")
+]
 FirstPaint = Annotated[Literal["snappy", "steady"], BeforeValidator(_first_paint)]
 AssistantApi = Annotated[
     Literal["responses", "assistants"], BeforeValidator(_assistant_api)
@@ -218,6 +221,7 @@ class Settings(BaseModel):
     port: Port = 3000
     web_api_token: WebToken | None = None
     first_paint: FirstPaint = "snappy"
+    notify_after: Seconds = 120
     allowed_channels: ChannelIds | None = None
     allow_guests: Switch = False
     allow_external: Switch = False

@@ -282,6 +282,7 @@ class PartKind(StrEnum):
 
     TEXT = "text"
     DATA = "data"
+    NOTE = "note"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,12 +18,16 @@ _MAX_SECTION = 2_900
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payload:
-    """All that one message shows; `text` is what notifications and old clients show."""
+    """All that one message shows; `text` is what notifications and old clients show.
+
+    `calls` are the user ids of the people whom its text calls, before anything else.
+    """
 
     text: str
     blocks: tuple[Mapping[str, Any], ...]
     attachments: tuple[Mapping[str, Any], ...] | None = None
     metadata: Mapping[str, Any] | None = None
+    calls: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +69,7 @@ def text_payload(look: TextLook) -> Payload:
         text=_fallback(look),
         blocks=tuple(blocks),
         attachments=tuple(note.attachment for note in look.notes),
-        metadata=_metadata(look.post_key),
+        metadata=part_metadata(look.post_key),
     )
 
 
@@ -76,7 +80,7 @@ def data_payload(cards: Sequence[Card], post_key: str) -> Payload:
         text=says,
         blocks=({"type": "section", "text": _mrkdwn(says)},),
         attachments=tuple(each.attachment for each in cards),
-        metadata=_metadata(post_key),
+        metadata=part_metadata(post_key),
     )
 
 
@@ -132,6 +136,7 @@ def _mrkdwn(text: str) -> dict[str, Any]:
     return {"type": "mrkdwn", "text": escaped, "verbatim": True}
 
 
-def _metadata(post_key: str) -> dict[str, Any]:
+def part_metadata(post_key: str) -> dict[str, Any]:
+    """What tells a message of ours from all others, without saying anything."""
     # Slack: metadata can be read by every app in the workspace, so ids alone.
     return {"event_type": PART_EVENT, "event_payload": {"key": post_key}}

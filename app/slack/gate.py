@@ -1,6 +1,7 @@
 """The last look at everything that is about to be sent to Slack."""
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from app.errors import UnsafePayload
@@ -17,15 +18,19 @@ _MAX_ATTACHMENTS = 20
 _BLOCKS = frozenset({"markdown", "section", "context", "actions"})
 _NEVER = frozenset({"image_url", "thumb_url", "url", "title_link", "slack_file"})
 _READ_BY_PEOPLE = frozenset({"text", "fallback"})
+_PERSON = re.compile(r"[UW][A-Z0-9]{1,31}")
+MOST_CALLED = 5
 
 
 def check(payload: Payload) -> None:
     """Let `payload` pass, or raise UnsafePayload.
 
     Whatever people read is neutralised before it comes here, so that no `<` is left:
-    with it goes every token that Slack would act on. Pictures and link buttons have no
+    with it goes every token that Slack would act on. The one exception is the opening
+    of a payload that `calls` people by their ids. Pictures and link buttons have no
     place in a reply at all.
     """
+    opening = call_to(payload.calls)
     if len(payload.text) > _MAX_TEXT or not payload.text.strip():
         raise UnsafePayload("the text is empty or too long")
     attachments = payload.attachments or ()
@@ -36,8 +41,16 @@ def check(payload: Payload) -> None:
         _check_blocks(attachment.get("blocks", ()))
     shown = {"text": payload.text, "blocks": payload.blocks, "more": attachments}
     for key, value in _strings(shown, ""):
-        if key in _NEVER or (key in _READ_BY_PEOPLE and "<" in value):
+        is_live = key in _READ_BY_PEOPLE and "<" in value.removeprefix(opening)
+        if key in _NEVER or is_live:
             raise UnsafePayload(f"`{key}` is live")
+
+
+def call_to(user_ids: Sequence[str]) -> str:
+    """The opening of a text that calls these people; raises UnsafePayload."""
+    if len(user_ids) > MOST_CALLED or not all(map(_PERSON.fullmatch, user_ids)):
+        raise UnsafePayload("only a few people can be called, and only people")
+    return "".join(f"<@{user_id}> " for user_id in user_ids)
 
 
 def check_text(text: str) -> None:

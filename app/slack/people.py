@@ -60,6 +60,10 @@ class People:
         """Return somebody's name, their id where Slack does not tell it."""
         return (await self.resolve(team_id, user_id)).name
 
+    async def is_bot(self, team_id: str, user_id: str) -> bool:
+        """Whether this is a program, as far as Slack tells."""
+        return (await self.resolve(team_id, user_id)).is_bot
+
     async def resolve(self, team_id: str, user_id: str) -> Person:
         """Return who this is; where Slack does not tell, somebody named by the id.
 

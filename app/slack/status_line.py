@@ -34,7 +34,7 @@ def final_line(ending: Ending) -> str:
     parts: list[str] = [ending.status.value.replace("_", " ")]
     match ending.status:
         case RunStatus.COMPLETED:
-            parts.append(_duration(ending.seconds))
+            parts.append(duration(ending.seconds))
         case RunStatus.FAILED:
             parts[0] = "⚠️ failed"
             parts.append(" ".join([_why(ending), _changes(ending)]))
@@ -51,7 +51,7 @@ def final_line(ending: Ending) -> str:
             parts.append("question deleted")
         case RunStatus.CANCELLED:
             by = f" by {ending.stopped_by}" if ending.stopped_by else ""
-            parts.append(f"stopped{by} after {_duration(ending.seconds)}")
+            parts.append(f"stopped{by} after {duration(ending.seconds)}")
         case _:
             pass
     if ending.bill:
@@ -79,7 +79,8 @@ def _changes(ending: Ending) -> str:
     return "Nothing was changed."
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Say how long something took."""
     whole = max(1, round(seconds))
     if whole < _MINUTE:
         return f"{whole} s"

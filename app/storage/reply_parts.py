@@ -1,4 +1,8 @@
-"""The Slack messages of a reply, so that another process can go on in them."""
+"""The Slack messages of a reply, so that another process can go on in them.
+
+Texts and data messages are numbered from 0, in the order of their posts; notes, which
+are no part of the answer, from -1 downwards, each by what it is about.
+"""
 
 from typing import Any
 

@@ -89,6 +89,8 @@ class House:
     parts: PartsInMemory = field(default_factory=PartsInMemory)
     data: DataInMemory = field(default_factory=DataInMemory)
     first_paint: str = "snappy"
+    notify_after: float = 0.0
+    bots: frozenset[str] = frozenset()
     owner: int = 1
     replies: Replies | None = None
 
@@ -98,7 +100,9 @@ class House:
             parts=self.parts,
             data_messages=self.data,
             name_of=_name_of,
+            is_bot=self.is_bot,
             first_paint=self.first_paint,
+            notify_after=self.notify_after,
             now=self.clock.now,
             sleep_until=self.clock.sleep_until,
         )
@@ -106,6 +110,9 @@ class House:
         return await self.replies.open(
             turn or a_turn(), holds_lease=lambda: self.owner == owner
         )
+
+    async def is_bot(self, _team_id: str, user_id: str) -> bool:
+        return user_id in self.bots
 
     async def take_over(self) -> EditedReply:
         """The process that answers dies, and another one goes on."""

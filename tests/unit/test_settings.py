@@ -89,6 +89,7 @@ def test_three_secrets_are_enough() -> None:
         ("PORT", "٣", "1 to 65535"),
         ("PORT", "9" * 5000, "1 to 65535"),
         ("FIRST_PAINT", "quick", "must be snappy or steady"),
+        ("NOTIFY_AFTER", "2 min", "seconds; 0 is never"),
         ("ALLOWED_CHANNELS", "#general", "must be channel ids"),
         ("ALLOWED_CHANNELS", ",", "must be channel ids"),
         ("ALLOW_GUESTS", "2", "must be true or false"),

@@ -22,9 +22,17 @@ class FirstPaint(StrEnum):
         return 0.1 if self is FirstPaint.SNAPPY else 0.7
 
 
+async def nobody(_team_id: str, _user_id: str) -> bool:
+    """Nobody is that."""
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """The outside of every reply; `status_refused` holds the teams without a status."""
+    """The outside of every reply; `status_refused` holds the teams without a status.
+
+    An answer that took more than `notify_after` seconds is told, unless that is 0.
+    """
 
     outbound: Outbound
     parts: ReplyParts
@@ -32,5 +40,7 @@ class Desk:
     scheduler: EditScheduler
     name_of: Callable[[str, str], Awaitable[str]]
     now: Callable[[], float]
+    is_bot: Callable[[str, str], Awaitable[bool]] = nobody
+    notify_after: float = 0.0
     first_paint: FirstPaint = FirstPaint.SNAPPY
     status_refused: set[str] = field(default_factory=set)

@@ -23,8 +23,10 @@ from app.errors import (
     UnsafePayload,
 )
 from app.slack.links import LinkPolicy
+from app.slack.notes import news
 from app.slack.replies.desk import Desk, FirstPaint
 from app.slack.replies.message import GAP, Message, Method, Priority
+from app.slack.replies.notes import Notes
 from app.slack.replies.posting import Posting
 from app.slack.replies.sign import Sign
 from app.slack.replies.standing import Standing
@@ -62,6 +64,7 @@ class EditedReply:
             holds_lease=holds_lease,
             on_posted=self._is_posted,
         )
+        self._notes = Notes(desk, turn, holds_lease)
         self._messages: dict[Part, Message] = {}
         self._seen_data: set[int] = set()
         self._error: BaseException | None = None
@@ -180,9 +183,17 @@ class EditedReply:
             self._offer_post()
             try:
                 await self._all_shown()
+                await self._tell_news(ending)
             finally:
                 self._close(None)
         return self._blocked_by()
+
+    async def _tell_news(self, ending: Ending) -> None:
+        """Call who asked, if they have reason not to look here any more."""
+        asked = tuple(message.author_id for message in self._turn.wanted)
+        told = news(ending, asked, self._desk.notify_after)
+        if told and not self._error:
+            await self._notes.post(told)
 
     async def _all_shown(self) -> None:
         while True:

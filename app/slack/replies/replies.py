@@ -10,7 +10,7 @@ from typing import TypeVar
 from app.domain import SlackThread, Turn, TurnMessage
 from app.slack.links import LinkPolicy, links_in
 from app.slack.outbound import Outbound
-from app.slack.replies.desk import Desk, FirstPaint
+from app.slack.replies.desk import Desk, FirstPaint, nobody
 from app.slack.replies.edited import EditedReply
 from app.slack.replies.message import Message, Method, Priority
 from app.slack.replies.scheduler import EditScheduler
@@ -33,7 +33,9 @@ async def _sleep_until(moment: float) -> None:
 class Replies:
     """All replies of this process; they share Slack's budgets.
 
-    `name_of` gives the name of a user id; `allowed_link_hosts` are always live.
+    `name_of` gives the name of a user id, `is_bot` says whose is a program's;
+    `allowed_link_hosts` are always live. Who asked is told of an answer that took more
+    than `notify_after` seconds, unless that is 0.
     `trusts_tools` says that no tool's result can hold what outsiders wrote. `now` and
     `sleep_until` are one monotonic clock in seconds.
     """
@@ -45,6 +47,8 @@ class Replies:
         parts: ReplyParts,
         data_messages: DataMessages,
         name_of: Callable[[str, str], Awaitable[str]],
+        is_bot: Callable[[str, str], Awaitable[bool]] = nobody,
+        notify_after: float = 0.0,
         first_paint: str = FirstPaint.SNAPPY,
         allowed_link_hosts: frozenset[str] = frozenset(),
         trusts_tools: bool = True,
@@ -62,7 +66,9 @@ class Replies:
             data_messages=data_messages,
             scheduler=self._scheduler,
             name_of=name_of,
+            is_bot=is_bot,
             now=now,
+            notify_after=notify_after,
             first_paint=FirstPaint(first_paint),
         )
 

@@ -120,6 +120,8 @@ class Story:
         `shown` is the raw text that they show, if that is known.
         """
         for row in rows:
+            if row.kind is PartKind.NOTE:
+                continue
             part = _taken_up(
                 row, [each for each in data if each.part_no == row.part_no]
             )

@@ -18,6 +18,7 @@ from app.errors import (
 from app.slack.blocks import Payload, TextLook, about, data_payload, text_payload
 from app.slack.cards import card, heading
 from app.slack.gate import check
+from app.slack.notes import About, Note, news, note_payload
 from app.slack.refusals import CLASS_OF, refusal
 from app.slack.status_line import final_line, running_line
 from tests.unit.slack.outward.slack_in_memory import read
@@ -239,6 +240,13 @@ def section(text: str) -> dict[str, Any]:
             ),
         ),
         Payload(text="x", blocks=(), attachments=({"fallback": "<!here>"},)),
+        Payload(text="<@U1> <@U2> x", blocks=(), calls=("U1",)),
+        Payload(text="x <@U1> ", blocks=(), calls=("U1",)),
+        Payload(text="<@U2> x", blocks=(section("<@U1> x"),), calls=("U1",)),
+        Payload(text="<@channel> x", blocks=(), calls=("channel",)),
+        Payload(text="x", blocks=(), calls=("U1> <!channel",)),
+        Payload(text="x", blocks=(), calls=("B1",)),
+        Payload(text="x", blocks=(), calls=tuple(f"U{n}" for n in range(6))),
         Payload(
             text="x",
             blocks=(),
@@ -251,6 +259,61 @@ def test_the_gate_lets_nothing_live_and_nothing_oversized_through(
 ) -> None:
     with pytest.raises(UnsafePayload):
         check(payload)
+
+
+def test_a_note_calls_those_who_asked_and_says_only_our_words() -> None:
+    people = ("U1", "B2", "U1", "W3", *(f"U{n}" for n in range(10, 20)))
+    doubt = Note(
+        about=About.DOUBT, people=people, text="Is <!channel> & https://e.vil?"
+    )
+    payload = note_payload(doubt, "key1")
+
+    check(payload)
+    opening = "<@U1> <@W3> <@U10> <@U11> <@U12> "
+    says = "Is &lt;!channel&gt; &amp; `https://e.vil`?"
+    assert payload.text == read(payload) == opening + says
+
+
+@pytest.mark.parametrize(
+    ("ending", "notify_after", "text"),
+    [
+        (Ending(status=RunStatus.COMPLETED, seconds=120), 120, None),
+        (
+            Ending(status=RunStatus.COMPLETED, seconds=185),
+            120,
+            "My answer is ready, after 3 min 5 s.",
+        ),
+        (Ending(status=RunStatus.COMPLETED, seconds=9_999), 0, None),
+        (
+            Ending(status=RunStatus.INCOMPLETE, seconds=121),
+            120,
+            "My answer stands above, after 2 min 1 s. It is not complete.",
+        ),
+        (Ending(status=RunStatus.CANCELLED, seconds=999), 120, None),
+        (Ending(status=RunStatus.FAILED, seconds=60), 120, None),
+        (
+            Ending(status=RunStatus.FAILED, seconds=61),
+            0,
+            "I could not answer this, after 1 min 1 s. The reason stands above.",
+        ),
+        (
+            Ending(status=RunStatus.EXPIRED, seconds=600),
+            0,
+            "I could not answer this, after 10 min. The reason stands above.",
+        ),
+        (
+            Ending(status=RunStatus.FAILED, seconds=99, question_deleted=True),
+            120,
+            None,
+        ),
+    ],
+)
+def test_only_long_waits_are_told_by_a_post_of_their_own(
+    ending: Ending, notify_after: float, text: str | None
+) -> None:
+    told = news(ending, ("U1",), notify_after)
+
+    assert (told.text if told else None) == text
 
 
 @pytest.mark.parametrize(

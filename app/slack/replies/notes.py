@@ -1,0 +1,123 @@
+"""Posts the notes of a turn, each once, also across a crash."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+
+from app import telemetry
+from app.domain import PartKind, ReplyPart, Turn
+from app.errors import SlackError, SlackUnavailable, UnsafePayload
+from app.slack.notes import Note, note_payload
+from app.slack.replies.desk import Desk
+from app.slack.replies.message import Message, Method, Priority
+
+
+class Notes:
+    """The notes of one turn, kept among the parts of its reply.
+
+    The intent is a row with the note's key, written before the post; its ts is written
+    after it. Whoever takes the turn over finds the row: with a ts the note is there,
+    without one it is looked for by its key before it is posted. So a note may be asked
+    for again and again, by every owner of the turn.
+    """
+
+    def __init__(self, desk: Desk, turn: Turn, holds_lease: Callable[[], bool]) -> None:
+        self._desk = desk
+        self._turn = turn
+        self._holds_lease = holds_lease
+
+    async def post(self, note: Note) -> str | None:
+        """Have `note` stand in the thread; its ts, None where Slack will not have it.
+
+        Bots are not called: they might answer. Raises LeaseLost, DatabaseUnavailable.
+        """
+        row, was_intended = await self._row(note)
+        if row.ts is not None:
+            return row.ts
+        posting = _Posting(
+            self._desk,
+            self._turn,
+            self._holds_lease,
+            row,
+            await self._without_bots(note),
+            is_in_doubt=was_intended,
+        )
+        message = Message(
+            self._turn.lease.team_id,
+            self._turn.thread.channel_id,
+            posting.bring_up_to_date,
+            Method.POST,
+        )
+        self._desk.scheduler.mark_dirty(message, Priority.DATA)
+        await message.settled()
+        match message.error:
+            case None:
+                return posting.ts
+            case SlackError() | UnsafePayload():
+                telemetry.count("slack.notes_lost")
+                return None
+            case error:
+                raise error
+
+    async def _row(self, note: Note) -> tuple[ReplyPart, bool]:
+        rows = await self._desk.parts.parts(self._turn.lease)
+        for row in rows:
+            if row.kind is PartKind.NOTE and row.part_no == -note.about:
+                return row, True
+        row = ReplyPart(
+            part_no=-note.about, kind=PartKind.NOTE, post_key=secrets.token_hex(12)
+        )
+        await self._desk.parts.intend(self._turn.lease, row)
+        return row, False
+
+    async def _without_bots(self, note: Note) -> Note:
+        team_id = self._turn.lease.team_id
+        people = [
+            each for each in note.people if not await self._desk.is_bot(team_id, each)
+        ]
+        return replace(note, people=tuple(people))
+
+
+class _Posting:
+    """One note on its way; `ts` once Slack has it."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        turn: Turn,
+        holds_lease: Callable[[], bool],
+        row: ReplyPart,
+        note: Note,
+        *,
+        is_in_doubt: bool,
+    ) -> None:
+        self.ts: str | None = None
+        self._desk = desk
+        self._turn = turn
+        self._holds_lease = holds_lease
+        self._row = row
+        self._note = note
+        self._is_in_doubt = is_in_doubt
+
+    async def bring_up_to_date(self) -> bool:
+        """Find the note or post it, and write down where it is."""
+        if self.ts is None and self._is_in_doubt:
+            self.ts = await self._desk.outbound.find(
+                self._turn.thread, self._row.post_key
+            )
+            self._is_in_doubt = False
+        if self.ts is None:
+            await self._post()
+        if self.ts is not None:
+            await self._desk.parts.posted(self._turn.lease, self._row.part_no, self.ts)
+        return True
+
+    async def _post(self) -> None:
+        payload = note_payload(self._note, self._row.post_key)
+        try:
+            self.ts = await self._desk.outbound.post(
+                self._turn.thread, payload, may_send=self._holds_lease
+            )
+        except SlackUnavailable:
+            self._is_in_doubt = True
+            raise
