@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.sandbox.server import Sandbox
+from tests.invariants.world import see_that_all_holds
 from tests.postgres import empty
 from tests.scenarios.world import ALL, MODES, World, living
 
@@ -50,10 +51,15 @@ def setting(request: pytest.FixtureRequest, tmp_path: Path) -> Setting:
 
 @pytest.fixture
 async def new_world(sandbox: Sandbox, setting: Setting) -> AsyncIterator[NewWorld]:
-    """Start Threadline in the sandbox, with more settings if wanted."""
+    """Start Threadline in the sandbox, with more settings if wanted.
+
+    What a world has come to when its test is over must break no invariant.
+    """
+    answers_in: set[str] = set()
     async with AsyncExitStack() as stack:
 
         async def start(more: Mapping[str, str] | None = None) -> World:
+            answers_in.update((more or {}).get("ALLOWED_CHANNELS", "").split(","))
             return await stack.enter_async_context(
                 living(
                     sandbox,
@@ -64,6 +70,7 @@ async def new_world(sandbox: Sandbox, setting: Setting) -> AsyncIterator[NewWorl
             )
 
         yield start
+        await see_that_all_holds(sandbox, setting.database_url, answers_in - {""})
 
 
 @pytest.fixture
