@@ -91,10 +91,11 @@ class Passes:
         """Let the time of the turn's run begin when the turn did."""
         now = asyncio.get_running_loop().time()
         self._began.pop(turn.turn_id, None)
-        self._began[turn.turn_id] = now - turn.age
         # Runs end in many ways, not all of them here: old ones go when stale.
-        while now - next(iter(self._began.values())) > 2 * self._limits.run:
+        stale = now - 2 * self._limits.run
+        while self._began and next(iter(self._began.values())) < stale:
             del self._began[next(iter(self._began))]
+        self._began[turn.turn_id] = now - turn.age
 
     async def stream(
         self, turn: Turn, begin: Callable[[], Attempt]

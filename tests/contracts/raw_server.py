@@ -1,4 +1,7 @@
-"""A model's server that says exactly the bytes it is given, HTTP or not."""
+"""A model's server that says exactly the bytes it is given, HTTP or not.
+
+Only to who asks what a conversation holds it says properly that there is nothing.
+"""
 
 import asyncio
 import contextlib
@@ -12,6 +15,11 @@ from typing import Literal
 _PLAIN = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
 STREAM = _PLAIN + b"Transfer-Encoding: chunked\r\n\r\n"
 ENDED = b"0\r\n\r\n"
+_EMPTY = b'{"data":[],"has_more":false}'
+_NOTHING_HELD = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+    b"Connection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(_EMPTY), _EMPTY)
+)
 
 
 def chunk(data: bytes) -> bytes:
@@ -32,7 +40,11 @@ class RawServer:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            await reader.readuntil(b"\r\n\r\n")
+            head = await reader.readuntil(b"\r\n\r\n")
+            if head.startswith(b"GET "):
+                writer.write(_NOTHING_HELD)
+                writer.close()
+                return
             self.asked += 1
             for word in self.words:
                 writer.write(word)

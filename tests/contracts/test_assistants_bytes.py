@@ -1,13 +1,22 @@
 """What every assistant makes of bytes that no careful server would send."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
 from app.assistants.sse import MAX_EVENT_BYTES
 from app.domain import RunStatus
+from app.storage.remote_threads import RemoteThread
 
-from .assistant_stage import Stage, ThreadsStage, client_of, hear
+from .assistant_stage import (
+    TURN,
+    ConversationStage,
+    Stage,
+    ThreadsStage,
+    client_of,
+    hear,
+)
 from .raw_server import STREAM, RawServer, chunk, raw_server
 
 
@@ -17,12 +26,17 @@ async def server() -> AsyncIterator[RawServer]:
         yield server
 
 
-@pytest.fixture(params=[Stage, ThreadsStage])
+AnyStage = Stage | ConversationStage | ThreadsStage
+
+
+@pytest.fixture(params=[Stage, ConversationStage, ThreadsStage])
 async def stage(
     request: pytest.FixtureRequest, server: RawServer
-) -> AsyncIterator[Stage | ThreadsStage]:
+) -> AsyncIterator[AnyStage]:
     async with client_of(server.base_url) as client:
-        stage: Stage | ThreadsStage = request.param(client)
+        stage: AnyStage = request.param(client)
+        if isinstance(stage, ConversationStage):
+            stage.conversation = RemoteThread(thread_id="conv_1", told_turn_id=0)
         stage.say("hello")
         yield stage
 
@@ -38,7 +52,7 @@ async def stage(
     ids=["nothing", "no head", "endless head", "no chunk"],
 )
 async def test_an_answer_that_is_no_http_is_a_server_out_of_reach(
-    stage: Stage | ThreadsStage, server: RawServer, answer: bytes
+    stage: AnyStage, server: RawServer, answer: bytes
 ):
     server.words, server.then = [answer], "close"
 
@@ -63,7 +77,7 @@ _UNREADABLE = (
 
 @pytest.mark.parametrize("line", [b"x", b"data: x", b": x"])
 async def test_a_line_that_never_ends_is_given_up_and_hung_up_on(
-    stage: Stage | ThreadsStage, server: RawServer, line: bytes
+    stage: AnyStage, server: RawServer, line: bytes
 ):
     more = [chunk(b"x" * _MEBIBYTE)] * (MAX_EVENT_BYTES // _MEBIBYTE + 1)
     server.words = [STREAM, chunk(line), *more]
@@ -102,7 +116,7 @@ async def test_an_event_of_ten_megabytes_is_read(server: RawServer):
     ids=["flat", "nested", "nameless", "unreadable"],
 )
 async def test_an_error_in_mid_stream_is_hung_up_on_and_keeps_the_text(
-    stage: Stage | ThreadsStage, server: RawServer, words: bytes
+    stage: AnyStage, server: RawServer, words: bytes
 ):
     server.words = [STREAM, chunk(_DELTAS), chunk(words)]
 
@@ -114,3 +128,14 @@ async def test_an_error_in_mid_stream_is_hung_up_on_and_keeps_the_text(
     assert heard.run.error.code in ("server_error", "unreadable_event")
     assert server.asked == 1
     await server.left.wait()
+
+
+async def test_a_turn_that_is_older_than_a_run_may_be_has_expired(
+    stage: AnyStage, server: RawServer
+):
+    old = replace(TURN, age=100_000.0)
+
+    heard = await hear(stage.assistant.resume(old))
+
+    assert heard.run.status is RunStatus.EXPIRED
+    assert server.asked <= 1
