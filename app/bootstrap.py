@@ -27,6 +27,7 @@ from app.sandbox.server import Sandbox
 from app.settings import Settings
 from app.slack.bolt import build_bolt
 from app.slack.bot import Introduction, introduce
+from app.slack.clicks import Clicks
 from app.slack.context import ThreadContext
 from app.slack.http import add_slack_routes
 from app.slack.intake import Intake
@@ -41,6 +42,7 @@ from app.storage.leases import Leases
 from app.storage.policy import AnswerPolicy
 from app.storage.remote_threads import RemoteThreads
 from app.storage.reply_parts import ReplyParts
+from app.storage.resumptions import Resumptions
 from app.storage.rooms import Rooms
 from app.storage.tool_calls import ToolLedger
 from app.storage.turns import TurnStore
@@ -96,7 +98,8 @@ async def running_bot(settings: Settings) -> AsyncGenerator[RunningBot]:
         worker, intake, answerer = await _start_answering(
             settings, database, client, introduction, stack
         )
-        bolt = build_bolt(client, introduction.bot, intake)
+        clicks = Clicks(intake, Resumptions(database), worker.message_added)
+        bolt = build_bolt(client, introduction.bot, intake, clicks)
         socket_mode = None
         if settings.slack_app_token:
             token = settings.slack_app_token.get_secret_value()

@@ -12,6 +12,7 @@ from sqlalchemy import Column, MetaData, String, Table, Text, insert
 from app.health import listening
 from app.slack.bolt import build_bolt
 from app.slack.bot import Bot
+from app.slack.clicks import Clicks
 from app.slack.http import add_slack_routes
 from app.slack.intake import Intake
 from app.slack.people import People
@@ -19,6 +20,7 @@ from app.storage.database import Database
 from app.storage.inbox import Inbox
 from app.storage.migrate import migrate
 from app.storage.policy import AnswerPolicy
+from app.storage.resumptions import Resumptions
 from app.telemetry import configure_logging
 
 SECRET = "bench-secret"  # noqa: S105 - signs requests of this bench only
@@ -73,7 +75,8 @@ def our_routes(web_app: web.Application, database: Database) -> None:
         more_people=lambda *_: None,
         tell=tell,
     )
-    add_slack_routes(web_app, build_bolt(client, BOT, intake), SECRET)
+    clicks = Clicks(intake, Resumptions(database), lambda *_: None)
+    add_slack_routes(web_app, build_bolt(client, BOT, intake, clicks), SECRET)
 
 
 async def _serve(which: str, url: str) -> None:

@@ -200,8 +200,9 @@ class RemotePass:
         news = await self._server.threads.items(
             self._turn, after_turn=thread.told_turn_id
         )
-        if was_answered(news):
-            # Answered elsewhere in between: only a new thread can be told of that.
+        if was_answered(news) or self._outputs:
+            # Answered elsewhere in between, or what this turn has done so far belongs
+            # to a run that is over: only a new thread can be told of that.
             steps = self._begin_thread()
         elif not self._is_sure and (run := await self._lost_run(thread)):
             await self._note_run(run.id)

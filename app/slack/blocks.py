@@ -2,18 +2,37 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from app.slack.cards import Card, heading
 from app.slack.text import escape_mrkdwn, plain_text
 
-STOP_ACTION = "threadline_stop"
 PART_EVENT = "threadline_part"
 
 _MAX_PREVIEW = 300
 _MAX_ABOUT = 80
 # Slack: a section's text has at most 3,000 characters, escaped ones included.
 _MAX_SECTION = 2_900
+
+
+class Action(StrEnum):
+    """What the buttons under an answer do, by their `action_id`."""
+
+    STOP = "threadline_stop"
+    RETRY = "threadline_retry"
+    CONTINUE = "threadline_continue"
+
+
+_LABELS = {Action.STOP: "Stop", Action.RETRY: "Retry", Action.CONTINUE: "Continue"}
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """One button; it says which turn it is about."""
+
+    action: Action
+    turn_id: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +54,7 @@ class TextLook:
     """What a text part shows: neutralised Markdown, and for the newest part its line.
 
     `preview` is the raw beginning of the text, `sources` what it is based on, safe as
-    the body is. `stop_turn_id` gives it a Stop button. A part that Slack has refused as
-    Markdown `is_plain`.
+    the body is. A part that Slack has refused as Markdown `is_plain`.
     """
 
     body: str
@@ -45,7 +63,7 @@ class TextLook:
     sources: str = ""
     line: str | None = None
     about: str = ""
-    stop_turn_id: int | None = None
+    button: Button | None = None
     notes: Sequence[Card] = ()
     is_plain: bool = False
 
@@ -63,8 +81,8 @@ def text_payload(look: TextLook) -> Payload:
         blocks.append({"type": "context", "elements": [_mrkdwn(look.line)]})
     elif look.line:
         blocks.append({"type": "section", "text": _mrkdwn(look.line)})
-    if look.stop_turn_id is not None:
-        blocks.append(_stop_row(look.stop_turn_id))
+    if look.button:
+        blocks.append(_row(look.button))
     return Payload(
         text=_fallback(look),
         blocks=tuple(blocks),
@@ -100,22 +118,23 @@ def _fallback(look: TextLook) -> str:
     preview = look.preview.strip()[:_MAX_PREVIEW].strip()
     if preview:
         return escape_mrkdwn(preview)
-    if look.stop_turn_id is None and look.line:
+    is_running = look.button is not None and look.button.action is Action.STOP
+    if look.line and not is_running:
         return escape_mrkdwn(look.line)
     return escape_mrkdwn(look.about or "On it")
 
 
-def _stop_row(turn_id: int) -> dict[str, Any]:
+def _row(*buttons: Button) -> dict[str, Any]:
+    return {"type": "actions", "elements": [_element(each) for each in buttons]}
+
+
+def _element(button: Button) -> dict[str, Any]:
+    label = _LABELS[button.action]
     return {
-        "type": "actions",
-        "elements": [
-            {
-                "type": "button",
-                "action_id": STOP_ACTION,
-                "value": str(turn_id),
-                "text": {"type": "plain_text", "text": "Stop", "emoji": False},
-            }
-        ],
+        "type": "button",
+        "action_id": button.action.value,
+        "value": str(button.turn_id),
+        "text": {"type": "plain_text", "text": label, "emoji": False},
     }
 
 

@@ -12,6 +12,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from app import telemetry
 from app.slack.bot import Bot
+from app.slack.clicks import Clicks
 from app.slack.intake import Intake
 from app.slack.listeners import actions, catch_all, messages
 from app.slack.payloads import Kind, Payload, installed_team, kind_of
@@ -19,7 +20,9 @@ from app.slack.payloads import Kind, Payload, installed_team, kind_of
 log = logging.getLogger(__name__)
 
 
-def build_bolt(client: AsyncWebClient, bot: Bot, intake: Intake) -> AsyncApp:
+def build_bolt(
+    client: AsyncWebClient, bot: Bot, intake: Intake, clicks: Clicks
+) -> AsyncApp:
     """Return a Bolt app whose listeners finish before Slack gets its answer.
 
     A listener that fails is not acknowledged, so Slack sends the event again. Requests
@@ -43,7 +46,7 @@ def build_bolt(client: AsyncWebClient, bot: Bot, intake: Intake) -> AsyncApp:
     bolt.error(_leave_unacknowledged)
     bolt.use(_OnlyFor(bot.team_id))
     messages.listen(bolt, bot, intake)
-    actions.listen(bolt, bot, intake)
+    actions.listen(bolt, bot, clicks)
     catch_all.listen(bolt)
     return bolt
 

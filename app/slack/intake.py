@@ -99,24 +99,26 @@ class Intake:
         """Forget the text of a removed message; raises StorageError as `message`."""
         self._follow_up(await self._inbox.delete(deleted))
 
+    def turns_away(
+        self, thread: SlackThread, user_id: str, user_team_id: str | None
+    ) -> bool:
+        """Whether a person has no say here, who is told so alone."""
+        is_external = user_team_id not in (None, thread.team_id)
+        if not is_external or self._policy.allow_external:
+            return False
+        self.tell_later(thread, user_id, _REFUSALS[Refusal.STRANGER])
+        return True
+
     async def stop_clicked(
-        self,
-        turn_id: int,
-        user_id: str,
-        user_team_id: str | None,
-        thread: SlackThread,
+        self, turn_id: int, user_id: str, thread: SlackThread
     ) -> None:
         """End the turn that the button was made for; an old button ends nothing."""
-        is_external = user_team_id not in (None, thread.team_id)
-        if is_external and not self._policy.allow_external:
-            self._tell_later(thread, user_id, _REFUSALS[Refusal.STRANGER])
-            return
         stop = StopRequest(turn_id=turn_id, stopped_by=user_id)
         # At once where it runs here: the database may be held by what is to be stopped.
         is_here = self._request_local_stop(stop)
         is_known = await self._inbox.request_stop(thread.team_id, turn_id, user_id)
         if not (is_here or is_known):
-            self._tell_later(thread, user_id, _FINISHED)
+            self.tell_later(thread, user_id, _FINISHED)
 
     async def tell_refusal(
         self, thread: SlackThread, user_id: str, refusal: Refusal, *, in_thread: bool
@@ -127,7 +129,7 @@ class Intake:
         """
         text = _REFUSALS.get(refusal)
         if text is not None:
-            self._tell_later(thread, user_id, text, in_thread=in_thread)
+            self.tell_later(thread, user_id, text, in_thread=in_thread)
 
     async def close(self, patience: float = 5.0) -> None:
         """Wait `patience` seconds for what is still being told, then give it up."""
@@ -148,9 +150,10 @@ class Intake:
         if added.stop:
             self._request_local_stop(added.stop)
 
-    def _tell_later(
+    def tell_later(
         self, thread: SlackThread, user_id: str, text: str, *, in_thread: bool = True
     ) -> None:
+        """Tell one person something, in a task of its own; at best."""
         if len(self._telling) >= _MOST_TELLINGS:
             telemetry.count("intake.not_told")
             return

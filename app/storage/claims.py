@@ -47,6 +47,8 @@ from app.storage.tables import (
 # is for the newest overheard.
 MOST_MESSAGES = 200
 
+_CONTINUE = "continue"
+
 _AnyRow = Row[*tuple[Any, ...]]
 
 _PICKED = (
@@ -186,6 +188,8 @@ _RANKED = (
         turns.c.cached_tokens,
         turns.c.output_tokens,
         turns.c.ending,
+        turns.c.claimed_at,
+        turns.c.asked_by,
         _ITS_ITEMS.label("is_prepared"),
         ~_EARLIER_ITEMS.label("is_first_turn"),
         or_(~_STARTED_HERE, _FROM_OUTSIDE).label("has_read_untrusted"),
@@ -358,7 +362,9 @@ def _named(places: Sequence[_AnyRow], turn_ids: dict[int, int]) -> dict[str, Any
 
 def _turn(place: _AnyRow, assistant_thread_id: int, rows: Sequence[_AnyRow]) -> Turn:
     about = rows[0]
-    messages = (_message(row) for row in rows if row.ts is not None)
+    messages = [_message(row) for row in rows if row.ts is not None]
+    if about.asked_by:
+        messages.append(_go_on(about))
     return Turn(
         lease=Lease(
             team_id=place.team_id,
@@ -392,6 +398,20 @@ def _usage(row: _AnyRow) -> Usage | None:
         input_tokens=row.input_tokens,
         cached_tokens=row.cached_tokens,
         output_tokens=row.output_tokens,
+    )
+
+
+def _go_on(row: _AnyRow) -> TurnMessage:
+    """What somebody has asked for with a button, as if it had been written."""
+    return TurnMessage(
+        seq=0,
+        ts=f"{row.claimed_at:.6f}",
+        author_id=row.asked_by,
+        author_team_id=None,
+        text=_CONTINUE,
+        files=(),
+        mentioned=True,
+        wanted=True,
     )
 
 

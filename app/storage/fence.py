@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, exists, select
 
 from app.domain import Lease
 from app.errors import LeaseLost
@@ -20,6 +20,16 @@ _HELD = (
         conversations.c.state == RUNNING,
     )
     .with_for_update()
+)
+
+
+# For what may be written beside others of the turn, some of which take their time.
+IS_HELD = exists().where(
+    conversations.c.team_id == bindparam("its_team"),
+    conversations.c.id == bindparam("its_conversation"),
+    conversations.c.epoch == bindparam("its_epoch"),
+    conversations.c.turn_id == bindparam("its_turn"),
+    conversations.c.state == RUNNING,
 )
 
 

@@ -10,8 +10,9 @@ from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from app.domain import Lease, PartKind, ReplyPart
+from app.errors import LeaseLost
 from app.storage.database import Database, Transaction
-from app.storage.fence import fenced
+from app.storage.fence import IS_HELD, fenced
 from app.storage.tables import reply_parts, turns
 
 _PARTS = (
@@ -46,9 +47,12 @@ _TEXT_SO_FAR = select(turns.c.text_so_far).where(
 _CHECKPOINT = (
     update(turns)
     .where(
-        turns.c.team_id == bindparam("its_team"), turns.c.id == bindparam("its_turn")
+        turns.c.team_id == bindparam("its_team"),
+        turns.c.id == bindparam("its_turn"),
+        IS_HELD,
     )
     .values(text_so_far=bindparam("its_text"))
+    .returning(turns.c.id)
 )
 
 
@@ -87,8 +91,11 @@ class ReplyParts:
             return text
 
     async def checkpoint(self, lease: Lease, text: str) -> None:
-        """Note the raw text that the parts are about to show."""
-        async with fenced(self._database, lease) as transaction:
+        """Note the raw text that the parts are about to show.
+
+        It waits for no tool that holds the turn while it works.
+        """
+        async with self._database.write() as transaction:
             await _save_text(transaction, lease, text)
 
     async def intend(
@@ -135,8 +142,18 @@ class ReplyParts:
 
 
 async def _save_text(transaction: Transaction, lease: Lease, text: str) -> None:
-    its = {"its_team": lease.team_id, "its_turn": lease.turn_id, "its_text": text}
-    await transaction.execute(_CHECKPOINT, its)
+    saved = await transaction.execute(
+        _CHECKPOINT,
+        {
+            "its_team": lease.team_id,
+            "its_conversation": lease.conversation_id,
+            "its_epoch": lease.epoch,
+            "its_turn": lease.turn_id,
+            "its_text": text,
+        },
+    )
+    if saved.first() is None:
+        raise LeaseLost(f"turn {lease.turn_id} has moved on from {lease.epoch}")
 
 
 def _its(lease: Lease, part_no: int) -> dict[str, Any]:

@@ -199,6 +199,8 @@ turns = Table(
     # Of a turn that nobody wrote a message for: what it goes on with, and for whom.
     Column("continues_turn_id", BigInteger),
     Column("asked_by", String),
+    # Who wants it to go on after its end, while people are still being told of it.
+    Column("resumed_by", String),
     # What its passes took, those of former owners too.
     Column("input_tokens", BigInteger),
     Column("cached_tokens", BigInteger),

@@ -24,6 +24,7 @@ from app.storage.endings import conclude_turn, end_turn
 from app.storage.fence import fenced
 from app.storage.history import append_items, read_items, without_text
 from app.storage.places import hold_place
+from app.storage.resumptions import grant_noted
 from app.storage.tables import READY, conversations, inbox, thread_items, turns
 
 _HOUR = 3600.0
@@ -265,7 +266,7 @@ class TurnStore:
         Raises LeaseLost, with nothing written.
         """
         async with fenced(self._database, lease) as transaction:
-            return await end_turn(
+            is_more_wanted = await end_turn(
                 transaction,
                 lease,
                 ending,
@@ -273,6 +274,7 @@ class TurnStore:
                 output=output,
                 unfinished_text=unfinished_text,
             )
+            return is_more_wanted or await grant_noted(transaction, lease)
 
     async def release(self, lease: Lease) -> None:
         """Give the turn back, to be resumed at once by anybody. Raises LeaseLost."""

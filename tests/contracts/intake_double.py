@@ -14,10 +14,12 @@ from app.domain import (
     StopRequest,
 )
 from app.errors import SlackError
+from app.slack.clicks import Clicks
 from app.slack.intake import Intake
 from app.slack.people import People
 from app.storage.inbox import Added, Inbox
 from app.storage.policy import AnswerPolicy
+from app.storage.resumptions import Resumed, Resumption, Resumptions
 
 
 class InboxDouble(Inbox):
@@ -102,6 +104,27 @@ class Told:
         if self.failure:
             raise self.failure
         self.notices.append((thread, user_id, text))
+
+
+class ResumptionsDouble(Resumptions):
+    """Notes what is wished for, and answers with `outcome`."""
+
+    def __init__(self) -> None:
+        self.wishes: list[tuple[str, int, str]] = []
+        self.outcome = Resumed(Resumption.GRANTED, 7)
+
+    async def retry(self, team_id: str, turn_id: int, asked_by: str) -> Resumed:
+        self.wishes.append((team_id, turn_id, asked_by))
+        return self.outcome
+
+    async def go_on(self, team_id: str, turn_id: int, asked_by: str) -> Resumed:
+        self.wishes.append((team_id, turn_id, asked_by))
+        return self.outcome
+
+
+def clicks_around(intake: Intake) -> Clicks:
+    """Return what acts on clicks, where nothing can be resumed."""
+    return Clicks(intake, ResumptionsDouble(), lambda *_: None)
 
 
 def intake_around(

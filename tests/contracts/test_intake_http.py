@@ -21,7 +21,12 @@ from app.errors import DatabaseUnavailable
 from app.slack.bolt import build_bolt
 from app.slack.http import MAX_BODY, PATH, add_slack_routes
 from app.slack.verify import signature
-from tests.contracts.intake_double import InboxDouble, Told, intake_around
+from tests.contracts.intake_double import (
+    InboxDouble,
+    Told,
+    clicks_around,
+    intake_around,
+)
 from tests.unit.slack.inward.recorded import (
     ANA,
     BOT,
@@ -81,7 +86,9 @@ async def slack() -> AsyncGenerator[Slack]:
     client = AsyncWebClient(token="xoxb-test", base_url="http://127.0.0.1:9/api/")
     intake, told = intake_around(inbox, client)
     app = web.Application()
-    add_slack_routes(app, build_bolt(client, BOT, intake), SECRET)
+    add_slack_routes(
+        app, build_bolt(client, BOT, intake, clicks_around(intake)), SECRET
+    )
     async with TestServer(app) as server, aiohttp.ClientSession() as session:
         yield Slack(server, session, inbox, told)
     await intake.close()

@@ -18,7 +18,7 @@ from app.storage.leases import Leases
 from app.storage.policy import AnswerPolicy
 from app.storage.tables import metadata
 from app.storage.turns import TurnStore
-from tests.contracts.intake_double import Told, intake_around
+from tests.contracts.intake_double import Told, clicks_around, intake_around
 from tests.unit.slack.inward.recorded import ANA, BOT, event, recorded
 
 
@@ -56,7 +56,9 @@ async def parts(database: Database) -> AsyncGenerator[Parts]:
     client = AsyncWebClient(token="xoxb-test", base_url="http://127.0.0.1:9/api/")
     policy = AnswerPolicy()
     intake, told = intake_around(Inbox(database, policy), client, policy)
-    yield Parts(build_bolt(client, BOT, intake), intake, told, database)
+    yield Parts(
+        build_bolt(client, BOT, intake, clicks_around(intake)), intake, told, database
+    )
     await intake.close()
 
 

@@ -9,7 +9,7 @@ import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
 from app.slack.bolt import build_bolt, dispatch
-from tests.contracts.intake_double import InboxDouble, intake_around
+from tests.contracts.intake_double import InboxDouble, clicks_around, intake_around
 from tests.unit.slack.inward.recorded import BOT, all_recorded, recorded
 
 JUNK: tuple[Any, ...] = (
@@ -47,7 +47,7 @@ async def test_ten_thousand_signed_payloads_gone_wrong_are_all_acknowledged() ->
     inbox = InboxDouble()
     client = AsyncWebClient(token="xoxb-test", base_url="http://127.0.0.1:9/api/")
     intake, _ = intake_around(inbox, client)
-    bolt = build_bolt(client, BOT, intake)
+    bolt = build_bolt(client, BOT, intake, clicks_around(intake))
     dice = random.Random(4)  # noqa: S311 - the same faults each time
     payloads = list(all_recorded().values())
 
@@ -76,7 +76,9 @@ async def test_what_stands_in_the_environment_for_other_bots_changes_nothing(
     client = AsyncWebClient(token="xoxb-test", base_url="http://127.0.0.1:9/api/")
     intake, _ = intake_around(inbox, client)
 
-    response = await dispatch(build_bolt(client, BOT, intake), recorded("app_mention"))
+    response = await dispatch(
+        build_bolt(client, BOT, intake, clicks_around(intake)), recorded("app_mention")
+    )
 
     await intake.close()
     assert response.status == 200

@@ -14,14 +14,19 @@ from slack_sdk.web.async_client import AsyncWebClient
 from app import telemetry
 from app.domain import ChannelKind, IncomingMessage, Lease, Turn, TurnMessage
 from app.sandbox.server import Sandbox
-from app.slack.blocks import STOP_ACTION
+from app.slack.blocks import Action
 from app.slack.bolt import build_bolt
 from app.slack.bot import Introduction, introduce
 from app.slack.context import ThreadContext
 from app.slack.http import PATH, add_slack_routes
 from app.slack.people import People
 from app.slack.socket_mode import SocketMode
-from tests.contracts.intake_double import InboxDouble, Told, intake_around
+from tests.contracts.intake_double import (
+    InboxDouble,
+    Told,
+    clicks_around,
+    intake_around,
+)
 
 
 @dataclass
@@ -55,7 +60,7 @@ async def parts(request: pytest.FixtureRequest) -> AsyncGenerator[Parts]:
         inbox = InboxDouble()
         intake, told = intake_around(inbox, client)
         stack.push_async_callback(intake.close)
-        bolt = build_bolt(client, introduction.bot, intake)
+        bolt = build_bolt(client, introduction.bot, intake, clicks_around(intake))
         if request.param == "http":
             app = web.Application()
             add_slack_routes(app, bolt, sandbox.signing_secret)
@@ -162,7 +167,7 @@ async def test_a_click_on_stop_arrives_with_its_turn_and_thread(parts: Parts) ->
     root = await parts.sandbox.say("ana", "#general", "hello")
     button = {
         "type": "button",
-        "action_id": STOP_ACTION,
+        "action_id": Action.STOP,
         "value": "42",
         "text": {"type": "plain_text", "text": "Stop"},
     }
@@ -172,7 +177,7 @@ async def test_a_click_on_stop_arrives_with_its_turn_and_thread(parts: Parts) ->
         text="On it",
         blocks=[{"type": "actions", "elements": [button]}],
     )
-    status = await parts.sandbox.click("ben", "#general", posted["ts"], STOP_ACTION)
+    status = await parts.sandbox.click("ben", "#general", posted["ts"], Action.STOP)
 
     assert status == 200
     assert parts.inbox.stops == [(42, parts.sandbox.people["ben"].user_id)]

@@ -14,7 +14,12 @@ from app.errors import CredentialsRefused, DatabaseUnavailable
 from app.slack.bolt import build_bolt
 from app.slack.socket_line import Pace
 from app.slack.socket_mode import SocketMode
-from tests.contracts.intake_double import InboxDouble, Told, intake_around
+from tests.contracts.intake_double import (
+    InboxDouble,
+    Told,
+    clicks_around,
+    intake_around,
+)
 from tests.contracts.slack_double import SlackDouble, running_slack
 from tests.unit.slack.inward.recorded import ANA, BOT, recorded
 
@@ -41,7 +46,7 @@ def socket_mode_of(
     client: AsyncWebClient, inbox: InboxDouble, pace: Pace = HASTE
 ) -> tuple[SocketMode, Told]:
     intake, told = intake_around(inbox, client)
-    bolt = build_bolt(client, BOT, intake)
+    bolt = build_bolt(client, BOT, intake, clicks_around(intake))
     return SocketMode(bolt, client, APP_TOKEN, pace=pace), told
 
 

@@ -330,7 +330,7 @@ def test_a_reply_without_text_shows_its_line_as_the_text(
     async def story(house: House) -> None:
         reply = await house.open()
         await reply.finish(ending)
-        assert house.seen == [line]
+        assert house.seen[0].removesuffix("\n[Retry]") == line
         (payload,) = house.slack.messages.values()
         assert payload.text == line
 
@@ -344,7 +344,7 @@ def test_the_text_so_far_stays_when_the_turn_is_stopped() -> None:
         stopped = Ending(status=RunStatus.CANCELLED, seconds=4, stopped_by="Ben")
         await reply.finish(stopped)
         assert house.seen == [
-            "Once upon a time **there\n— cancelled · stopped by Ben after 4 s"
+            "Once upon a time **there\n— cancelled · stopped by Ben after 4 s\n[Retry]"
         ]
 
     in_a_house(story)

@@ -21,7 +21,7 @@ from app.errors import (
     SlackUnavailable,
     UnsafePayload,
 )
-from app.slack.blocks import Payload, TextLook, text_payload
+from app.slack.blocks import Action, Button, Payload, TextLook, text_payload
 from app.slack.outbound import Outbound
 
 THREAD = SlackThread(team_id="T1", channel_id="C1", thread_ts="100.1")
@@ -31,7 +31,7 @@ PAYLOAD = text_payload(
         preview="Text.",
         post_key="key1",
         line="in progress",
-        stop_turn_id=7,
+        button=Button(Action.STOP, 7),
     )
 )
 

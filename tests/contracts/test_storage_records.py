@@ -1,6 +1,7 @@
 """Rooms and reply parts keep what they are told, once, and by their own turn."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import text
@@ -144,6 +145,18 @@ async def test_the_text_in_view_is_known_to_the_next_owner(database: Database) -
     first = ReplyPart(part_no=0, kind=PartKind.TEXT, post_key="k0")
     await parts.intend(turn.lease, first, "It is")
     await parts.checkpoint(turn.lease, "It is 22 °C")
+
+    assert await parts.text_so_far(turn.lease) == "It is 22 °C"
+
+
+async def test_the_text_in_view_is_noted_by_its_owner_alone(database: Database) -> None:
+    (turn,) = await _turns(database)
+    parts = ReplyParts(database)
+    await parts.checkpoint(turn.lease, "It is 22 °C")
+
+    stale = replace(turn.lease, epoch=turn.lease.epoch - 1)
+    with pytest.raises(LeaseLost):
+        await parts.checkpoint(stale, "It is")
 
     assert await parts.text_so_far(turn.lease) == "It is 22 °C"
 

@@ -178,9 +178,9 @@ async def test_a_failure_says_why_and_that_nothing_was_changed(world: World) -> 
     assert re.fullmatch(
         "⚠️ failed · The budget for the model is used up. Please tell whoever runs me. "
         "Nothing was changed. · id [0-9a-f]{4}",
-        message.seen,
+        message.seen.removesuffix("\nRetry"),
     )
-    assert message.buttons == {}
+    assert message.buttons == {"threadline_retry": "Retry"}
 
 
 @with_sqlite
@@ -208,7 +208,7 @@ async def test_what_was_cut_at_the_length_limit_says_so(world: World) -> None:
     assert story(LONG).startswith(text)
     (message,) = world.said(root)
     assert line_of(message) == "incomplete · cut at the length limit"
-    assert message.buttons == {}
+    assert message.buttons == {"threadline_continue": "Continue"}
 
 
 @with_sqlite

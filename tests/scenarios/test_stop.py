@@ -37,7 +37,7 @@ async def test_anybody_in_the_thread_can_stop_an_answer_and_is_named(
     assert re.fullmatch(r"cancelled · stopped by Ben after \d s", line_of(message))
     assert text.startswith("Once upon a time")
     assert not text.endswith("The end.")
-    assert message.buttons == {}
+    assert message.buttons == {"threadline_retry": "Retry"}
     (request,) = world.sandbox.model.requests
     await world.until(lambda: request.ended)
     assert request.ended == "hung up"
@@ -87,8 +87,8 @@ async def test_a_stop_before_the_first_word_leaves_its_line_as_the_answer(
 
     await world.answered(root)
     (message,) = world.said(root)
-    assert re.fullmatch(r"cancelled · stopped by Ana after \d s", message.seen)
-    assert message.text == message.seen
+    assert re.fullmatch(r"cancelled · stopped by Ana after \d s", message.text)
+    assert message.seen == f"{message.text}\nRetry"
 
 
 @with_sqlite

@@ -24,7 +24,7 @@ async def test_stop_ends_the_answer_and_what_was_written_stays(world: World) -> 
     assert text.startswith("Once upon a time")
     assert not text.endswith("The end.")
     assert line_of(world.said(root)[-1]).startswith("cancelled · stopped by Ana after ")
-    assert world.said(root)[-1].buttons == {}
+    assert world.said(root)[-1].buttons == {"threadline_retry": "Retry"}
 
 
 async def test_stop_is_not_answered_itself(world: World) -> None:

@@ -34,6 +34,7 @@ _CITE = re.compile(
 )
 _FOLLOW = re.compile(r"^(?:follow|only when mentioned)\W*$", _ANY_CASE)
 _THANKS = re.compile(r"\b(?:thanks|thank you|thx|cheers)\b", _ANY_CASE)
+_GO_ON = re.compile(r"^(?:continue|go on)\W*$", _ANY_CASE)
 _HELLO = re.compile(
     r"^(?:hi|hello|hey|good (?:morning|evening|afternoon))\b", _ANY_CASE
 )
@@ -85,6 +86,17 @@ def _take_up(conversation: Conversation) -> str:
     if not before:
         return help_text()
     return f"{_quote(before[-1])}\n\n{help_text()}"
+
+
+def _continued(_: re.Match[str], ask: Line, conversation: Conversation) -> str:
+    """Say what is missing of the last answer, where that was cut."""
+    before = [line for line in conversation.lines if line.position < ask.position]
+    said = "".join(line.text for line in before if line.role == "assistant")
+    asked = [line for line in before if line.role == "user"]
+    if not asked or _GO_ON.match(asked[-1].text):
+        return help_text()
+    whole = answer(asked[-1], conversation) or ""
+    return whole.removeprefix(said).lstrip() or help_text()
 
 
 def _tell(match: re.Match[str], ask: Line, _: Conversation) -> str:
@@ -197,6 +209,7 @@ _ANSWERS: tuple[
     (_WHO, _people),
     (_ME, _name),
     (_FOLLOW, _follow),
+    (_GO_ON, _continued),
 )
 
 

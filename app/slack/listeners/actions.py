@@ -1,51 +1,42 @@
 """Buttons under our messages."""
 
 import re
-from dataclasses import dataclass
 
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.context.ack.async_ack import AsyncAck
 
 from app import telemetry
 from app.domain import SlackThread
-from app.slack.blocks import STOP_ACTION
+from app.slack.blocks import Action
 from app.slack.bot import Bot
+from app.slack.clicks import Click, Clicks
 from app.slack.incoming import valid_ts
-from app.slack.intake import Intake
 from app.slack.payloads import Payload, objects_at, text_at
 
 _TURN_ID = re.compile(r"[0-9]{1,18}")
 _ID = re.compile(r"[A-Z][A-Z0-9]{1,31}")
 
 
-@dataclass(frozen=True, slots=True)
-class StopClick:
-    """Somebody pressed Stop under the answer of one turn."""
-
-    thread: SlackThread
-    turn_id: int
-    user_id: str
-    user_team_id: str | None
+def listen(bolt: AsyncApp, bot: Bot, clicks: Clicks) -> None:
+    """Let each button act on the turn that it was made for, and on no newer one."""
+    for action in Action:
+        _listen_to(bolt, bot, clicks, action)
 
 
-def listen(bolt: AsyncApp, bot: Bot, intake: Intake) -> None:
-    """Let the Stop button end the turn that it was made for, and no newer one."""
-
-    async def on_stop(ack: AsyncAck, body: Payload) -> None:
+def _listen_to(bolt: AsyncApp, bot: Bot, clicks: Clicks, action: Action) -> None:
+    async def on_click(ack: AsyncAck, body: Payload) -> None:
         await ack()
-        click = read_stop(body, bot)
+        click = read_click(body, bot)
         if click is None:
             telemetry.count("slack.action.unreadable")
             return
-        await intake.stop_clicked(
-            click.turn_id, click.user_id, click.user_team_id, click.thread
-        )
+        await clicks.clicked(action, click)
 
-    bolt.action(STOP_ACTION)(on_stop)
+    bolt.action(action.value)(on_click)
 
 
-def read_stop(body: Payload, bot: Bot) -> StopClick | None:
-    """Return what a click on Stop says, None when it is not one of ours."""
+def read_click(body: Payload, bot: Bot) -> Click | None:
+    """Return what a click on a button says, None when it is not one of ours."""
     values = [text_at(action, "value") for action in objects_at(body, "actions")]
     turn_id = values[0] if values else None
     channel_id = text_at(body, "channel", "id") or text_at(
@@ -64,4 +55,10 @@ def read_stop(body: Payload, bot: Bot) -> StopClick | None:
     thread = SlackThread(
         team_id=bot.team_id, channel_id=channel_id, thread_ts=thread_ts
     )
-    return StopClick(thread, int(turn_id), user_id, text_at(body, "user", "team_id"))
+    user_team_id = text_at(body, "user", "team_id")
+    return Click(
+        thread=thread,
+        turn_id=int(turn_id),
+        user_id=user_id,
+        user_team_id=user_team_id,
+    )

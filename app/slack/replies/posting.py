@@ -7,7 +7,14 @@ from app import telemetry
 from app.crash import crash
 from app.domain import PartKind, ReplyPart, StoredDataMessage, Turn
 from app.errors import SlackUnavailable
-from app.slack.blocks import Payload, TextLook, about, data_payload, text_payload
+from app.slack.blocks import (
+    Button,
+    Payload,
+    TextLook,
+    about,
+    data_payload,
+    text_payload,
+)
 from app.slack.cards import SOURCES, Card, card, sources_markdown
 from app.slack.healing import heal
 from app.slack.links import LinkPolicy
@@ -186,11 +193,16 @@ class Posting:
                 sources=self._sources(part),
                 line=self._standing.line if has_line else None,
                 about=self._about,
-                stop_turn_id=self._turn.turn_id if has_line and not has_ended else None,
+                button=self._button if has_line else None,
                 notes=notes,
                 is_plain=part.is_plain,
             )
         )
+
+    @property
+    def _button(self) -> Button | None:
+        action = self._standing.action
+        return Button(action, self._turn.turn_id) if action else None
 
     def _sources(self, part: TextPart) -> str:
         cited = [each.message for each in part.data if each.message.type == SOURCES]

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from app.domain import Ending, Run
+from app.domain import Ending, Run, RunStatus
+from app.slack.blocks import Action
 from app.slack.status_line import final_line, running_line, with_more_people
 
 
@@ -25,6 +26,19 @@ class Standing:
             else running_line(self.run, self.step, self.waiting)
         )
         return with_more_people(line) if self.has_more_people else line
+
+    @property
+    def action(self) -> Action | None:
+        """What the button under the text does."""
+        ending = self.ending
+        if ending is None:
+            return Action.STOP
+        if ending.status.may_be_retried and not ending.question_deleted:
+            return Action.RETRY
+        was_cut = ending.status is RunStatus.INCOMPLETE
+        # What a provider has filtered it would filter again.
+        may_go_on = was_cut and ending.incomplete_reason != "content_filter"
+        return Action.CONTINUE if may_go_on else None
 
     @property
     def sign(self) -> str:

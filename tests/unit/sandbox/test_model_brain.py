@@ -212,3 +212,10 @@ def test_anything_else_is_answered_with_what_it_can_do() -> None:
 def test_a_plain_string_and_an_empty_one_are_answered() -> None:
     assert isinstance(think(read({"input": "hello"}))[0], Say)
     assert isinstance(think(read({"input": ""}))[0], Say)
+
+
+def test_an_answer_that_was_cut_can_be_gone_on_with() -> None:
+    asked = user("Ana: say exactly: one two three four")
+    plan = think(read({"input": [asked, assistant("one two "), user("Ben: continue")]}))
+
+    assert plan == (Say("three four"),)

@@ -15,7 +15,15 @@ from app.errors import (
     SlackUnavailable,
     UnsafePayload,
 )
-from app.slack.blocks import Payload, TextLook, about, data_payload, text_payload
+from app.slack.blocks import (
+    Action,
+    Button,
+    Payload,
+    TextLook,
+    about,
+    data_payload,
+    text_payload,
+)
 from app.slack.cards import card, heading
 from app.slack.gate import check
 from app.slack.notes import About, Note, news, note_payload
@@ -113,7 +121,7 @@ def look(**more: Any) -> TextLook:  # noqa: ANN401 - any field of a look
 
 
 def test_a_running_message_has_text_line_and_stop_button() -> None:
-    payload = text_payload(look(line="in progress", stop_turn_id=7))
+    payload = text_payload(look(line="in progress", button=Button(Action.STOP, 7)))
     assert read(payload) == "Text.\n— in progress\n[Stop]"
     (button,) = payload.blocks[-1]["elements"]
     assert (button["action_id"], button["value"]) == ("threadline_stop", "7")
@@ -121,12 +129,18 @@ def test_a_running_message_has_text_line_and_stop_button() -> None:
 
 
 def test_a_message_without_text_says_what_it_is_about_in_its_notification() -> None:
-    waiting = look(body="", preview="", line="queued", stop_turn_id=7)
+    waiting = look(body="", preview="", line="queued", button=Button(Action.STOP, 7))
     assert text_payload(waiting).text == "On it"
     question = about("set the &lt;!channel&gt; kitchen\nto 23 " + "and on " * 50)
     assert question.startswith("On it: set the <!channel> kitchen to 23 and on")
     assert len(question) < 90
-    told = look(body="", preview="", line="queued", stop_turn_id=7, about=question)
+    told = look(
+        body="",
+        preview="",
+        line="queued",
+        button=Button(Action.STOP, 7),
+        about=question,
+    )
     assert text_payload(told).text.startswith("On it: set the &lt;!channel&gt; kitchen")
 
 

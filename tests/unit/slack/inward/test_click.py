@@ -1,16 +1,17 @@
-"""What a click on the Stop button says."""
+"""What a click on a button says."""
 
 import pytest
 
 from app.domain import SlackThread
-from app.slack.listeners.actions import StopClick, read_stop
+from app.slack.clicks import Click
+from app.slack.listeners.actions import read_click
 from tests.unit.slack.inward.recorded import ANA, BOT, CHANNEL, ROOT_TS, recorded
 
 
 def test_a_click_names_the_turn_the_clicker_and_the_thread() -> None:
-    click = read_stop(recorded("block_actions_stop"), BOT)
+    click = read_click(recorded("block_actions_stop"), BOT)
 
-    assert click == StopClick(
+    assert click == Click(
         thread=SlackThread(team_id=BOT.team_id, channel_id=CHANNEL, thread_ts=ROOT_TS),
         turn_id=42,
         user_id=ANA,
@@ -23,7 +24,7 @@ def test_a_click_without_a_turn_says_nothing(value: object) -> None:
     payload = recorded("block_actions_stop")
     payload["actions"][0]["value"] = value
 
-    assert read_stop(payload, BOT) is None
+    assert read_click(payload, BOT) is None
 
 
 @pytest.mark.parametrize("missing", ["actions", "user"])
@@ -31,14 +32,14 @@ def test_a_click_by_nobody_or_on_nothing_says_nothing(missing: str) -> None:
     payload = recorded("block_actions_stop")
     del payload[missing]
 
-    assert read_stop(payload, BOT) is None
+    assert read_click(payload, BOT) is None
 
 
 def test_a_click_on_a_message_that_is_not_told_is_placed_by_its_container() -> None:
     payload = recorded("block_actions_stop")
     del payload["message"], payload["channel"]
 
-    click = read_stop(payload, BOT)
+    click = read_click(payload, BOT)
 
     assert click is not None
     assert click.thread.thread_ts == ROOT_TS

@@ -1,0 +1,68 @@
+"""What a click on a button under an answer does."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app import telemetry
+from app.domain import SlackThread
+from app.slack.blocks import Action
+from app.slack.intake import Intake
+from app.storage.resumptions import Resumed, Resumption, Resumptions
+
+_TOLD = {
+    Resumption.BUSY: "I'm busy in this thread at the moment. "
+    "Please ask me again when that is done.",
+    Resumption.OVERTAKEN: "This thread has moved on since then. "
+    "Please ask me again in a new message.",
+    Resumption.POINTLESS: "There is nothing left to do about this answer. "
+    "Please ask me again in a new message.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Click:
+    """Somebody pressed a button under the answer of one turn."""
+
+    thread: SlackThread
+    turn_id: int
+    user_id: str
+    user_team_id: str | None
+
+
+class Clicks:
+    """Acts on clicks; every method returns after its commit.
+
+    Raises StorageError when nothing was committed; then a click is not acknowledged.
+    """
+
+    def __init__(
+        self,
+        intake: Intake,
+        resumptions: Resumptions,
+        turn_ready: Callable[[int, SlackThread], None],
+    ) -> None:
+        self._intake = intake
+        self._resumptions = resumptions
+        self._turn_ready = turn_ready
+
+    async def clicked(self, action: Action, click: Click) -> None:
+        """Do what the button says; whoever can't have that is told why, alone."""
+        if self._intake.turns_away(click.thread, click.user_id, click.user_team_id):
+            return
+        team_id, turn_id, by = click.thread.team_id, click.turn_id, click.user_id
+        match action:
+            case Action.STOP:
+                await self._intake.stop_clicked(turn_id, by, click.thread)
+            case Action.RETRY:
+                resumed = await self._resumptions.retry(team_id, turn_id, by)
+                self._follow_up(click, resumed)
+            case Action.CONTINUE:
+                resumed = await self._resumptions.go_on(team_id, turn_id, by)
+                self._follow_up(click, resumed)
+
+    def _follow_up(self, click: Click, resumed: Resumed) -> None:
+        telemetry.count(f"resumptions.{resumed.resumption}")
+        if resumed.resumption is Resumption.GRANTED:
+            self._turn_ready(resumed.conversation_id, click.thread)
+        elif told := _TOLD.get(resumed.resumption):
+            self._intake.tell_later(click.thread, click.user_id, told)

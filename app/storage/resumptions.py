@@ -1,0 +1,255 @@
+"""What people ask of an answer that has ended: to try again, or to go on."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import bindparam, delete, func, insert, select, update
+
+from app.domain import Lease, Outcome, RunStatus, Surface, TurnState
+from app.storage.database import Database, Transaction
+from app.storage.places import Place, hold_place
+from app.storage.tables import READY, conversations, inbox, thread_items, turns
+
+_FIND = select(
+    turns.c.id,
+    turns.c.conversation_id,
+    turns.c.run_status,
+    turns.c.end_position,
+    turns.c.first_seq,
+    turns.c.last_seq,
+    turns.c.continues_turn_id,
+    turns.c.ending.is_not(None).label("is_concluded"),
+    turns.c.resumed_by,
+).where(turns.c.team_id == bindparam("team_id"), turns.c.id == bindparam("turn_id"))
+_NEWEST = (
+    select(turns.c.id, turns.c.continues_turn_id)
+    .where(
+        turns.c.team_id == bindparam("team_id"),
+        turns.c.conversation_id == bindparam("conversation_id"),
+    )
+    .order_by(turns.c.id.desc())
+    .limit(1)
+)
+_ASK_AGAIN = (
+    update(inbox)
+    .where(
+        inbox.c.team_id == bindparam("its_team"),
+        inbox.c.conversation_id == bindparam("its_conversation"),
+        inbox.c.seq.between(bindparam("first_seq"), bindparam("last_seq")),
+        inbox.c.wanted,
+        inbox.c.deleted_at.is_(None),
+        inbox.c.outcome == Outcome.ANSWERED.value,
+    )
+    .values(outcome=Outcome.WAITING.value)
+    .returning(inbox.c.ts)
+)
+_UNSAY = delete(thread_items).where(
+    thread_items.c.team_id == bindparam("its_team"),
+    thread_items.c.assistant_thread_id == bindparam("its_history"),
+    thread_items.c.turn_id == bindparam("its_turn"),
+    thread_items.c.position >= bindparam("its_position"),
+)
+_IS_TURN = (
+    turns.c.team_id == bindparam("its_team"),
+    turns.c.id == bindparam("its_turn"),
+)
+_NOTE = (
+    update(turns)
+    .where(*_IS_TURN)
+    .values(resumed_by=func.coalesce(turns.c.resumed_by, bindparam("by")))
+)
+_REOPEN = (
+    update(turns)
+    .where(*_IS_TURN)
+    .values(
+        state=TurnState.WAITING.value,
+        attempt=0,
+        remote_run_id=None,
+        run_status=None,
+        stop_by=None,
+        error=None,
+        blocked_by=None,
+        end_position=None,
+        resumed_by=None,
+        claimed_at=Database.now,
+        ended_at=None,
+    )
+)
+_GO_ON = (
+    insert(turns)
+    .values(state=TurnState.WAITING.value, attempt=0, claimed_at=Database.now)
+    .returning(turns.c.id)
+)
+_MAKE_READY = (
+    update(conversations)
+    .where(
+        conversations.c.team_id == bindparam("its_team"),
+        conversations.c.id == bindparam("its_conversation"),
+    )
+    .values(state=READY, turn_id=bindparam("its_turn"), ready_at=Database.now)
+)
+
+_MAY_BE_RETRIED = [each.value for each in RunStatus if each.may_be_retried]
+
+
+class Resumption(StrEnum):
+    """What became of the wish that an answer goes on."""
+
+    GRANTED = "granted"
+    NOTED = "noted"
+    REPEATED = "repeated"
+    BUSY = "busy"
+    OVERTAKEN = "overtaken"
+    POINTLESS = "pointless"
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """The result, and where it is granted the conversation that is ready now.
+
+    Noted: granted as soon as its end is told. Repeated: the same was asked before, and
+    is under way. Busy: something else is answered in the thread, or waits. Overtaken:
+    the thread has had a newer turn. Pointless: nothing is left to do.
+    """
+
+    resumption: Resumption
+    conversation_id: int = 0
+
+
+class Resumptions:
+    """Two who ask for the same at once get it once."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def retry(self, team_id: str, turn_id: int, asked_by: str) -> Resumed:
+        """Make a turn that ended without an answer ready again: the same turn.
+
+        What its end has written is taken back; passes committed before it stand.
+        """
+        async with self._database.write() as transaction:
+            wish = await _wish(transaction, team_id, turn_id, asked_by)
+            if isinstance(wish, Resumed):
+                return wish
+            return await _retry(transaction, *wish)
+
+    async def go_on(self, team_id: str, turn_id: int, asked_by: str) -> Resumed:
+        """Begin a turn that goes on with an incomplete answer, as `asked_by` wants."""
+        async with self._database.write() as transaction:
+            wish = await _wish(transaction, team_id, turn_id, asked_by)
+            if isinstance(wish, Resumed):
+                return wish
+            return await _go_on(transaction, *wish, asked_by)
+
+
+async def grant_noted(transaction: Transaction, lease: Lease) -> bool:
+    """Do what was asked of a turn while people were told of its end.
+
+    The turn has just been freed; true when it, or one that goes on with it, is ready.
+    """
+    its = {"team_id": lease.team_id, "turn_id": lease.turn_id}
+    turn = (await transaction.execute(_FIND, its)).one()
+    if turn.resumed_by is None:
+        return False
+    place = await hold_place(transaction, lease.team_id, lease.conversation_id)
+    if place.state != "idle":
+        # Somebody has written something newer.
+        return False
+    retried = await _retry(transaction, place, turn)
+    if retried.resumption is Resumption.GRANTED:
+        return True
+    gone_on = await _go_on(transaction, place, turn, turn.resumed_by)
+    return gone_on.resumption is Resumption.GRANTED
+
+
+async def _retry(transaction: Transaction, place: Place, turn: Any) -> Resumed:  # noqa: ANN401 - a row
+    is_retried = turn.run_status in _MAY_BE_RETRIED
+    if not is_retried or not await _ask_again(transaction, place, turn):
+        return Resumed(Resumption.POINTLESS)
+    its = {"its_team": place.team_id, "its_turn": turn.id}
+    if turn.end_position is not None:
+        history = place.assistant_thread_id
+        where = {"its_history": history, "its_position": turn.end_position}
+        await transaction.execute(_UNSAY, {**its, **where})
+    await transaction.execute(_REOPEN, its)
+    return await _make_ready(transaction, place, turn.id)
+
+
+async def _go_on(
+    transaction: Transaction,
+    place: Place,
+    turn: Any,  # noqa: ANN401 - a row
+    asked_by: str,
+) -> Resumed:
+    if turn.run_status != RunStatus.INCOMPLETE:
+        return Resumed(Resumption.POINTLESS)
+    begun = await transaction.execute(
+        _GO_ON,
+        {
+            "team_id": place.team_id,
+            "conversation_id": place.conversation_id,
+            # No message at all is between these two.
+            "first_seq": place.taken_seq + 1,
+            "last_seq": place.taken_seq,
+            "continues_turn_id": turn.id,
+            "asked_by": asked_by,
+        },
+    )
+    return await _make_ready(transaction, place, begun.scalar_one())
+
+
+async def _wish(
+    transaction: Transaction, team_id: str, turn_id: int, asked_by: str
+) -> tuple[Place, Any] | Resumed:
+    """Hold the conversation of an ended turn, unless the turn is not its newest."""
+    its = {"team_id": team_id, "turn_id": turn_id}
+    turn = (await transaction.execute(_FIND, its)).first()
+    if turn is None:
+        return Resumed(Resumption.POINTLESS)
+    place = await hold_place(transaction, team_id, turn.conversation_id)
+    newest = await transaction.execute(
+        _NEWEST, {"team_id": team_id, "conversation_id": place.conversation_id}
+    )
+    newest_id, continues = newest.one()
+    is_same = turn_id in (newest_id, continues)
+    # It may have ended, or begun again, while the conversation was waited for.
+    turn = (await transaction.execute(_FIND, its)).one()
+    if place.turn_id == turn_id and turn.is_concluded:
+        note = {"its_team": team_id, "its_turn": turn_id, "by": asked_by}
+        await transaction.execute(_NOTE, note)
+        return Resumed(Resumption.NOTED)
+    if place.state != "idle":
+        is_under_way = is_same and place.turn_id == newest_id
+        return Resumed(Resumption.REPEATED if is_under_way else Resumption.BUSY)
+    if newest_id != turn_id:
+        return Resumed(Resumption.POINTLESS if is_same else Resumption.OVERTAKEN)
+    if place.surface is not Surface.SLACK:
+        return Resumed(Resumption.POINTLESS)
+    return place, turn
+
+
+async def _ask_again(transaction: Transaction, place: Place, turn: Any) -> bool:  # noqa: ANN401 - a row
+    """Let the turn's messages wait again; false where none is left of them."""
+    asked = await transaction.execute(
+        _ASK_AGAIN,
+        {
+            "its_team": place.team_id,
+            "its_conversation": place.conversation_id,
+            "first_seq": turn.first_seq,
+            "last_seq": turn.last_seq,
+        },
+    )
+    return bool(asked.all()) or turn.continues_turn_id is not None
+
+
+async def _make_ready(transaction: Transaction, place: Place, turn_id: int) -> Resumed:
+    await transaction.execute(
+        _MAKE_READY,
+        {
+            "its_team": place.team_id,
+            "its_conversation": place.conversation_id,
+            "its_turn": turn_id,
+        },
+    )
+    return Resumed(Resumption.GRANTED, place.conversation_id)

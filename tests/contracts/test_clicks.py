@@ -1,0 +1,110 @@
+"""What a click on a button sets in motion, and what the clicker is told."""
+
+from dataclasses import dataclass, field
+
+import pytest
+from slack_sdk.web.async_client import AsyncWebClient
+
+from app.domain import SlackThread
+from app.slack.blocks import Action
+from app.slack.clicks import Click, Clicks
+from app.storage.policy import AnswerPolicy
+from app.storage.resumptions import Resumed, Resumption
+from tests.contracts.intake_double import (
+    InboxDouble,
+    ResumptionsDouble,
+    Told,
+    intake_around,
+)
+from tests.unit.slack.inward.recorded import ANA, BOT, CHANNEL, ROOT_TS
+
+THREAD = SlackThread(team_id=BOT.team_id, channel_id=CHANNEL, thread_ts=ROOT_TS)
+A_CLICK = Click(thread=THREAD, turn_id=42, user_id=ANA, user_team_id=BOT.team_id)
+FROM_OUTSIDE = Click(
+    thread=THREAD, turn_id=42, user_id="U0CARLA001", user_team_id="T0AWAY0001"
+)
+
+
+@dataclass
+class Room:
+    """Clicks over an inbox and resumptions that only take notes."""
+
+    inbox: InboxDouble = field(default_factory=InboxDouble)
+    resumptions: ResumptionsDouble = field(default_factory=ResumptionsDouble)
+    ready: list[int] = field(default_factory=list)
+
+    async def click(
+        self, action: Action, click: Click = A_CLICK, policy: AnswerPolicy | None = None
+    ) -> Told:
+        client = AsyncWebClient(token="xoxb-test")
+        intake, told = intake_around(self.inbox, client, policy)
+        clicks = Clicks(
+            intake, self.resumptions, lambda ready, _: self.ready.append(ready)
+        )
+        await clicks.clicked(action, click)
+        await intake.close()
+        return told
+
+
+@pytest.mark.parametrize("action", list(Action))
+async def test_people_of_another_organisation_have_no_say(action: Action) -> None:
+    room = Room()
+    room.inbox.running = {42}
+
+    told = await room.click(action, FROM_OUTSIDE)
+
+    assert (room.inbox.stops, room.resumptions.wishes) == ([], [])
+    assert "organisation" in told.notices[0][2]
+
+
+async def test_people_of_another_organisation_have_it_where_they_are_allowed() -> None:
+    room = Room()
+    room.inbox.running = {42}
+
+    await room.click(Action.STOP, FROM_OUTSIDE, AnswerPolicy(allow_external=True))
+
+    assert room.inbox.stops == [(42, "U0CARLA001")]
+
+
+@pytest.mark.parametrize("action", [Action.RETRY, Action.CONTINUE])
+async def test_what_goes_on_is_claimed_at_once(action: Action) -> None:
+    room = Room()
+
+    told = await room.click(action)
+
+    assert room.resumptions.wishes == [(BOT.team_id, 42, ANA)]
+    assert room.ready == [7]
+    assert told.notices == []
+
+
+@pytest.mark.parametrize(
+    ("outcome", "words"),
+    [
+        (Resumption.BUSY, "busy in this thread"),
+        (Resumption.OVERTAKEN, "moved on"),
+        (Resumption.POINTLESS, "nothing left"),
+    ],
+)
+async def test_whoever_cannot_have_it_is_told_why_and_what_to_do(
+    outcome: Resumption, words: str
+) -> None:
+    room = Room()
+    room.resumptions.outcome = Resumed(outcome)
+
+    told = await room.click(Action.RETRY)
+
+    assert room.ready == []
+    [(thread, user_id, text)] = told.notices
+    assert (thread, user_id) == (THREAD, ANA)
+    assert words in text
+    assert "ask me again" in text
+
+
+async def test_the_second_of_two_clicks_is_no_news_to_anybody() -> None:
+    room = Room()
+    room.resumptions.outcome = Resumed(Resumption.REPEATED)
+
+    told = await room.click(Action.RETRY)
+
+    assert room.ready == []
+    assert told.notices == []

@@ -1,0 +1,289 @@
+"""A turn that goes on after its end, because somebody asked for it."""
+
+import asyncio
+
+import pytest
+
+from app.domain import Ending, Outcome, RunStatus, Turn, TurnState
+from app.storage.database import Database
+from app.storage.resumptions import Resumption, Resumptions
+from tests.contracts.queue_words import (
+    ANA,
+    BEN,
+    TEAM,
+    Queue,
+    items_of,
+    removed,
+    said,
+    texts,
+)
+
+FAILED = Ending(status=RunStatus.FAILED)
+CUT = Ending(status=RunStatus.INCOMPLETE, incomplete_reason="max_output_tokens")
+SAID_BEFORE_THE_END = "I was about to"
+
+
+@pytest.fixture
+def queue(database: Database) -> Queue:
+    return Queue(database)
+
+
+@pytest.fixture
+def resumptions(database: Database) -> Resumptions:
+    return Resumptions(database)
+
+
+async def ended(
+    queue: Queue, ending: Ending = FAILED, state: TurnState = TurnState.FAILED
+) -> Turn:
+    """Return a turn that has said something and then ended without an answer."""
+    await queue.add(said("set the kitchen to 23", mention=True))
+    turn = await queue.claim_one()
+    await queue.store.prepare(turn.lease, items_of(turn), {})
+    await queue.store.finish(
+        turn.lease, ending, state, unfinished_text=SAID_BEFORE_THE_END
+    )
+    return turn
+
+
+async def test_a_turn_that_is_tried_again_is_the_same_turn_with_the_same_messages(
+    queue: Queue, resumptions: Resumptions
+) -> None:
+    turn = await ended(queue)
+
+    resumed = await resumptions.retry(TEAM, turn.turn_id, ANA)
+
+    again = await queue.claim_one()
+    assert resumed.resumption is Resumption.GRANTED
+    assert resumed.conversation_id == turn.lease.conversation_id
+    assert again.turn_id == turn.turn_id
+    assert texts(again) == texts(turn)
+    assert again.lease.epoch > turn.lease.epoch
+    assert (again.attempt, again.is_prepared, again.ending) == (0, True, None)
+
+
+async def test_what_its_end_has_written_is_taken_back(
+    queue: Queue, resumptions: Resumptions
+) -> None:
+    turn = await ended(queue)
+    before = await queue.store.history(turn.assistant_thread_id)
+
+    await resumptions.retry(TEAM, turn.turn_id, ANA)
+
+    after = await queue.store.history(turn.assistant_thread_id)
+    assert SAID_BEFORE_THE_END in str(before[-1].item)
+    assert after == before[:-1]
+
+
+async def test_its_time_counts_anew_and_nobody_stops_it_any_more(
+    queue: Queue, resumptions: Resumptions
+) -> None:
+    await queue.add(said("a story", mention=True))
+    turn = await queue.claim_one()
+    await queue.inbox.request_stop(TEAM, turn.turn_id, BEN)
+    cancelled = Ending(status=RunStatus.CANCELLED, stopped_by="Ben")
+    await queue.store.finish(turn.lease, cancelled, TurnState.CANCELLED)
+
+    await resumptions.retry(TEAM, turn.turn_id, ANA)
+
+    again = await queue.claim_one()
+    assert await queue.store.stop_requested(again.lease) is None
+    assert again.age < 5.0
+
+
+@pytest.mark.parametrize(
+    "ending", [Ending(status=RunStatus.COMPLETED), CUT], ids=lambda each: each.status
+)
+async def test_an_answer_is_not_tried_again(
+    queue: Queue, resumptions: Resumptions, ending: Ending
+) -> None:
+    turn = await ended(queue, ending, TurnState.DONE)
+
+    resumed = await resumptions.retry(TEAM, turn.turn_id, ANA)
+
+    assert resumed.resumption is Resumption.POINTLESS
+    assert await queue.claim() == []
+
+
+async def test_a_question_that_is_gone_is_not_answered_after_all(
+    queue: Queue, resumptions: Resumptions
+) -> None:
+    turn = await ended(queue)
+    await queue.inbox.delete(removed(said(mention=True)))
+
+    resumed = await resumptions.retry(TEAM, turn.turn_id, ANA)
+
+    assert resumed.resumption is Resumption.POINTLESS
+    assert await queue.claim() == []
+
+
+async def test_only_the_newest_turn_of_a_thread_goes_on(
+    queue: Queue, resumptions: Resumptions
+) -> None:
+    turn = await ended(queue)
+    await queue.add(said("and now?", when=5, thread=0, mention=True))
+    await queue.answer_all()
+
+    resumed = await resumptions.retry(TEAM, turn.turn_id, ANA)
+
+    assert resumed.resumption is Resumption.OVERTAKEN
+    assert await queue.claim() == []
+
+
+@pytest.mark.parametrize("is_running", [True, False])
+async def test_nothing_goes_on_while_the_thread_has_something_newer_to_do(
+    queue: Queue, resumptions: Resumptions, is_running: bool
+) -> None:
+    turn = await ended(queue)
+    await queue.add(said("and now?", when=5, thread=0, mention=True))
+    if is_running:
+        await queue.claim_one()
+
+    resumed = await resumptions.retry(TEAM, turn.turn_id, ANA)
+
+    assert resumed.resumption is Resumption.BUSY
+
+
+async def test_a_turn_of_another_workspace_is_nobodys_here(
+    queue: Queue, resumptions: Resumptions
+) -> None:
+    turn = await ended(queue)
+
+    resumed = await resumptions.retry("T_OTHER", turn.turn_id, ANA)
+
+    assert resumed.resumption is Resumption.POINTLESS
+
+
+@pytest.mark.parametrize("wish", ["retry", "go on"])
+async def test_of_many_clicks_at_once_one_counts(
+    queue: Queue, resumptions: Resumptions, wish: str
+) -> None:
+    is_retry = wish == "retry"
+    turn = await (ended(queue) if is_retry else ended(queue, CUT, TurnState.DONE))
+
+    clicks = await asyncio.gather(
+        *(
+            resumptions.retry(TEAM, turn.turn_id, ANA)
+            if is_retry
+            else resumptions.go_on(TEAM, turn.turn_id, ANA)
+            for _ in range(10)
+        )
+    )
+
+    outcomes = sorted(each.resumption for each in clicks)
+    assert outcomes == [Resumption.GRANTED, *[Resumption.REPEATED] * 9]
+    assert len(await queue.claim()) == 1
+
+
+async def test_a_click_while_it_is_tried_again_changes_nothing(
+    queue: Queue, resumptions: Resumptions
+) -> None:
+    turn = await ended(queue)
+    await resumptions.retry(TEAM, turn.turn_id, ANA)
+    again = await queue.claim_one()
+
+    resumed = await resumptions.retry(TEAM, turn.turn_id, ANA)
+
+    assert resumed.resumption is Resumption.REPEATED
+    assert not await queue.finish(again)
+    assert await queue.claim() == []
+
+
+async def test_an_answer_that_was_cut_goes_on_in_a_turn_of_its_own(
+    queue: Queue, resumptions: Resumptions
+) -> None:
+    turn = await ended(queue, CUT, TurnState.DONE)
+
+    resumed = await resumptions.go_on(TEAM, turn.turn_id, BEN)
+
+    more = await queue.claim_one()
+    assert resumed.resumption is Resumption.GRANTED
+    assert more.turn_id > turn.turn_id
+    assert [(each.author_id, each.text) for each in more.wanted] == [(BEN, "continue")]
+    assert not more.is_prepared
+
+
+async def test_it_goes_on_once(queue: Queue, resumptions: Resumptions) -> None:
+    turn = await ended(queue, CUT, TurnState.DONE)
+    await resumptions.go_on(TEAM, turn.turn_id, BEN)
+    await queue.answer_all()
+
+    resumed = await resumptions.go_on(TEAM, turn.turn_id, BEN)
+
+    assert resumed.resumption is Resumption.POINTLESS
+    assert await queue.claim() == []
+
+
+async def test_a_message_written_meanwhile_waits_for_the_turn_after_it(
+    queue: Queue, resumptions: Resumptions
+) -> None:
+    turn = await ended(queue, CUT, TurnState.DONE)
+    await resumptions.go_on(TEAM, turn.turn_id, BEN)
+    await queue.add(said("thanks", when=5, thread=0, mention=True))
+
+    first, second = await queue.answer_all()
+
+    assert texts(first) == ["continue"]
+    assert texts(second) == ["thanks"]
+
+
+async def test_going_on_can_be_tried_again_too(
+    queue: Queue, resumptions: Resumptions
+) -> None:
+    turn = await ended(queue, CUT, TurnState.DONE)
+    await resumptions.go_on(TEAM, turn.turn_id, BEN)
+    more = await queue.claim_one()
+    await queue.store.finish(more.lease, FAILED, TurnState.FAILED)
+
+    resumed = await resumptions.retry(TEAM, more.turn_id, ANA)
+
+    again = await queue.claim_one()
+    assert resumed.resumption is Resumption.GRANTED
+    assert texts(again) == ["continue"]
+
+
+async def test_messages_tried_again_are_answered_in_the_end(
+    queue: Queue, resumptions: Resumptions
+) -> None:
+    turn = await ended(queue)
+    await resumptions.retry(TEAM, turn.turn_id, ANA)
+    waiting = await queue.rows("SELECT outcome FROM inbox")
+
+    await queue.answer_all()
+
+    assert waiting == [(Outcome.WAITING.value,)]
+    assert await queue.rows("SELECT outcome FROM inbox") == [(Outcome.ANSWERED.value,)]
+
+
+@pytest.mark.parametrize("ending", [FAILED, CUT], ids=lambda each: each.status)
+async def test_a_click_while_people_are_told_of_the_end_counts_when_they_are(
+    queue: Queue, resumptions: Resumptions, ending: Ending
+) -> None:
+    await queue.add(said("a story", mention=True))
+    turn = await queue.claim_one()
+    await queue.store.conclude(turn.lease, ending)
+    is_retry = ending is FAILED
+    wish = resumptions.retry if is_retry else resumptions.go_on
+
+    noted = [await wish(TEAM, turn.turn_id, ANA) for _ in range(2)]
+    is_ready = await queue.store.finish(turn.lease, ending, TurnState.DONE)
+
+    assert {each.resumption for each in noted} == {Resumption.NOTED}
+    assert is_ready
+    again = await queue.claim_one()
+    assert (again.turn_id == turn.turn_id) is is_retry
+    assert not await queue.finish(again)
+
+
+async def test_a_click_at_the_end_loses_to_what_was_written_meanwhile(
+    queue: Queue, resumptions: Resumptions
+) -> None:
+    await queue.add(said("a story", mention=True))
+    turn = await queue.claim_one()
+    await queue.store.conclude(turn.lease, FAILED)
+    await resumptions.retry(TEAM, turn.turn_id, ANA)
+    await queue.add(said("or a poem", when=5, thread=0, mention=True))
+
+    await queue.store.finish(turn.lease, FAILED, TurnState.FAILED)
+
+    assert [texts(each) for each in await queue.answer_all()] == [["or a poem"]]
