@@ -3,7 +3,14 @@
 import errno
 import fcntl
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Generator,
+    Mapping,
+    Sequence,
+)
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +26,7 @@ from app.assistants.instructions import INSTRUCTIONS
 from app.assistants.prices import bill, price_of
 from app.assistants.responses_api import ResponsesAssistant
 from app.connections import model_client_of, open_database, slack_client
-from app.domain import Turn
+from app.domain import Lease, Turn
 from app.errors import DatabaseUnavailable, SettingsError
 from app.health import add_health_routes, listening
 from app.sandbox.model.assistants.threads import ASSISTANT_ID
@@ -51,7 +58,8 @@ from app.storage.web_threads import WebThreads
 from app.storage.window import HistoryWindow
 from app.tools.found import own_tools
 from app.tools.home import home_tools
-from app.tools.toolbox import Toolbox
+from app.tools.tool import Tool
+from app.tools.toolbox import Toolbox, are_trusted
 from app.turns.answer import Answerer, Bill
 from app.turns.prepare import Preparation
 from app.turns.reply import Reply
@@ -203,10 +211,10 @@ async def _start_answering(
     """Start the worker and what feeds it; on leaving they end in the reverse order."""
     store, people, outbound = TurnStore(database), People(client), Outbound(client)
     stack.push_async_callback(people.close)
-    policy = _policy(settings)
-    runner = await _runner(settings, database, stack)
+    policy, model = _policy(settings), await model_client_of(settings, stack)
+    tools = (*home_tools(Rooms(database)), *own_tools())
     replies = _replies(
-        settings, database, outbound, people, trusts_tools=runner.toolbox.is_trusted
+        settings, database, outbound, people, trusts_tools=are_trusted(tools)
     )
     stack.push_async_callback(replies.close)
     worker = _worker(database, store, replies)
@@ -236,7 +244,7 @@ async def _start_answering(
             policy=policy,
             turns_per_hour=settings.turns_per_person_per_hour,
         ),
-        runner=runner,
+        runner=_runner(settings, database, model, tools, worker.holds),
         store=store,
         data_messages=DataMessages(database),
         bill=_bill(settings),
@@ -285,13 +293,16 @@ def _replies(
     )
 
 
-async def _runner(
-    settings: Settings, database: Database, stack: AsyncExitStack
+def _runner(
+    settings: Settings,
+    database: Database,
+    model: AsyncOpenAI,
+    tools: Sequence[Tool],
+    holds_lease: Callable[[Lease], bool],
 ) -> TurnRunner:
     ledger = ToolLedger(database)
-    toolbox = Toolbox((*home_tools(Rooms(database)), *own_tools()), ledger)
-    client = await model_client_of(settings, stack)
-    assistant = _assistant(settings, client, toolbox, database)
+    toolbox = Toolbox(tools, ledger, holds_lease)
+    assistant = _assistant(settings, model, toolbox, database)
     return TurnRunner(assistant=assistant, toolbox=toolbox, ledger=ledger)
 
 

@@ -25,6 +25,9 @@ Transaction = AsyncConnection
 # Seconds that a statement may take, or wait for another's lock.
 _PATIENCE = 10.0
 _POOL_SIZE = 20
+# The same for what can't wait, which has connections of its own.
+_SHORT_PATIENCE = 1.5
+_URGENT = 3
 # The values of a failing statement, which its error would quote, are people's words.
 _EVERY_ENGINE: dict[str, Any] = {"pool_timeout": _PATIENCE, "hide_parameters": True}
 _READERS = 4
@@ -69,9 +72,16 @@ class Database:
 
     now: ColumnElement[float] = DatabaseClock()
 
-    def __init__(self, writer: AsyncEngine, reader: AsyncEngine, places: int) -> None:
+    def __init__(
+        self,
+        writer: AsyncEngine,
+        reader: AsyncEngine,
+        places: int,
+        urgent: AsyncEngine | None = None,
+    ) -> None:
         self._writer = writer
         self._reader = reader
+        self._urgent = urgent
         # The pools let whoever comes at the right moment in before those who wait.
         self._places = asyncio.Semaphore(places)
 
@@ -86,8 +96,10 @@ class Database:
         if address.get_backend_name() == "sqlite":
             database = cls(*_sqlite_engines(address), places=1)
         else:
-            engine = _postgres_engine(address)
-            database = cls(engine, engine, places=_POOL_SIZE - _READERS)
+            engine = _postgres_engine(address, _POOL_SIZE, _PATIENCE)
+            urgent = _postgres_engine(address, _URGENT, _SHORT_PATIENCE)
+            places = _POOL_SIZE - _READERS
+            database = cls(engine, engine, places=places, urgent=urgent)
         try:
             await database.check()
         except BaseException:
@@ -116,6 +128,20 @@ class Database:
             yield connection
 
     @asynccontextmanager
+    async def urgent(self) -> AsyncIterator[Transaction]:
+        """Write, as `write`, but past everybody who waits, and with little patience.
+
+        A connection that has gone dead costs a second or two, not ten. On SQLite, which
+        has one writer, it is a place in line like any other.
+        """
+        if self._urgent is None:
+            async with self.write() as connection:
+                yield connection
+            return
+        async with _connected(self._urgent) as connection, connection.begin():
+            yield connection
+
+    @asynccontextmanager
     async def read(self) -> AsyncIterator[Transaction]:
         """See one committed state, without waiting for writers.
 
@@ -141,6 +167,8 @@ class Database:
         """Let go of all connections."""
         await self._reader.dispose()
         await self._writer.dispose()
+        if self._urgent:
+            await self._urgent.dispose()
 
     async def check(self) -> None:
         """Raise DatabaseUnavailable unless it answers, and its clock is one."""
@@ -220,19 +248,19 @@ def _prepare_sqlite(engine: AsyncEngine, begin: str, pragmas: tuple[str, ...]) -
     event.listen(engine.sync_engine, "handle_error", _translate)
 
 
-def _postgres_engine(address: URL) -> AsyncEngine:
+def _postgres_engine(address: URL, size: int, patience: float) -> AsyncEngine:
     # The address may come from a hosting provider, in libpq's words.
     query = dict(address.query)
     if sslmode := query.pop("sslmode", None):
         query["ssl"] = sslmode
     engine = create_async_engine(
         address.set(drivername="postgresql+asyncpg", query=query),
-        pool_size=_POOL_SIZE,
+        pool_size=size,
         max_overflow=0,
         **_EVERY_ENGINE,
         connect_args={
-            "timeout": _PATIENCE,
-            "command_timeout": _PATIENCE,
+            "timeout": patience,
+            "command_timeout": patience,
             "server_settings": {"application_name": "threadline", "jit": "off"},
         },
     )

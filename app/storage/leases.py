@@ -31,12 +31,18 @@ _BEAT = _BEAT.on_conflict_do_update(
 _HAS_LIVE_OWNER = exists().where(
     workers.c.id == conversations.c.owner, workers.c.expires_at > Database.now
 )
+_REAPER = workers.alias("reaper")
+# Else a reaping that was held up, with the heartbeats of all, would take from all.
+_REAPER_LIVES = exists().where(
+    _REAPER.c.id == bindparam("worker_id"), _REAPER.c.expires_at > Database.now
+)
 _LOST = (
     select(conversations.c.id)
     .where(
         conversations.c.state == RUNNING,
+        _REAPER_LIVES,
         or_(
-            ~_HAS_LIVE_OWNER,
+            and_(conversations.c.owner != bindparam("worker_id"), ~_HAS_LIVE_OWNER),
             and_(
                 conversations.c.owner == bindparam("worker_id"),
                 conversations.c.id.not_in(bindparam("holding", expanding=True)),
@@ -80,7 +86,7 @@ class Leases:
 
     async def beat(self, worker_id: str, version: str, ttl: float) -> None:
         """Say that the process lives for `ttl` more seconds; due before any claim."""
-        async with self._database.write() as transaction:
+        async with self._database.urgent() as transaction:
             await transaction.execute(
                 _BEAT, {"worker_id": worker_id, "ttl": ttl, "its_version": version}
             )
@@ -88,9 +94,9 @@ class Leases:
     async def reap(self, worker_id: str, holding: Sequence[int] = ()) -> int:
         """Make turns without a live owner ready again, the same turns; how many.
 
-        On the web surface nobody waits for them any more: there they are cancelled.
-        Running turns of `worker_id` itself count as well, unless their conversations
-        are among `holding`: the caller knows what it answers.
+        Only a live worker may do that. On the web surface nobody waits for them any
+        more: there they are cancelled. Running turns of `worker_id` itself count when
+        their conversations are not among `holding`: the caller knows what it answers.
         """
         async with self._database.write() as transaction:
             reaped = await transaction.execute(
@@ -113,7 +119,7 @@ class Leases:
 
     async def retire(self, worker_id: str) -> None:
         """Say that the process lives no longer."""
-        async with self._database.write() as transaction:
+        async with self._database.urgent() as transaction:
             await transaction.execute(_RETIRE, {"worker_id": worker_id})
 
 

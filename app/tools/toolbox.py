@@ -10,13 +10,14 @@ from app.crash import crash
 from app.domain import (
     CallState,
     DataMessage,
+    Lease,
     LedgerCall,
     StoredDataMessage,
     ToolCall,
     ToolOutput,
     Turn,
 )
-from app.errors import ToolError
+from app.errors import LeaseLost, ToolError
 from app.storage.database import Transaction
 from app.storage.tool_calls import ToolLedger
 from app.tools.bodies import checked, parsed, result_of
@@ -46,9 +47,18 @@ _TOO_MANY_TOLD = DataMessage(
 Show = Callable[[StoredDataMessage], None]
 
 
+def _always(_: Lease) -> bool:
+    return True
+
+
 def is_error(output: str) -> bool:
     """Whether a tool's output says that the call did not work."""
     return output.startswith(_ERROR)
+
+
+def are_trusted(tools: Sequence[Tool]) -> bool:
+    """Whether no result of any tool can hold what outsiders wrote."""
+    return all(tool.trusted for tool in tools)
 
 
 class Toolbox:
@@ -56,23 +66,25 @@ class Toolbox:
 
     A tool that is unknown, wrongly called, slow or broken gives the model a line that
     begins with "Error: ", and the run goes on; only storage errors are raised. Making
-    a toolbox raises ToolFaults where a tool cannot be offered as it is.
+    a toolbox raises ToolFaults where a tool cannot be offered as it is. No tool begins
+    once `holds_lease` is false: LeaseLost is raised instead.
     """
 
-    def __init__(self, tools: Sequence[Tool], ledger: ToolLedger) -> None:
+    def __init__(
+        self,
+        tools: Sequence[Tool],
+        ledger: ToolLedger,
+        holds_lease: Callable[[Lease], bool] = _always,
+    ) -> None:
         lint(tools)
         self._tools = {tool.name: tool for tool in tools}
         self._ledger = ledger
+        self._holds_lease = holds_lease
 
     @property
     def tools(self) -> tuple[Tool, ...]:
         """All tools, in the order given."""
         return tuple(self._tools.values())
-
-    @property
-    def is_trusted(self) -> bool:
-        """Whether no result of any tool can hold what outsiders wrote."""
-        return all(tool.trusted for tool in self._tools.values())
 
     def is_write(self, name: str) -> bool:
         """Whether the tool called `name` may change something."""
@@ -142,7 +154,7 @@ class Toolbox:
         starts, reads are given up, a write that has begun is waited for; calls given
         up or never begun have no output.
         """
-        batch = _Batch(self._ledger, turn, pass_no, show)
+        batch = self._batch(turn, pass_no, show)
         known = [_known(pass_no, call) for call in calls]
         outputs: list[ToolOutput] = []
         for together, group in groupby(enumerate(known, made), self._turn_taking):
@@ -155,6 +167,11 @@ class Toolbox:
                 if not stop.is_set():
                     outputs.append(await self._job(batch, place, call))
         return outputs
+
+    def _batch(self, turn: Turn, pass_no: int, show: Show) -> "_Batch":
+        return _Batch(
+            self._ledger, turn, pass_no, show, lambda: self._holds_lease(turn.lease)
+        )
 
     def _turn_taking(self, placed: tuple[int, LedgerCall]) -> str:
         place, call = placed
@@ -172,7 +189,7 @@ class Toolbox:
         tool, call = self._tools.get(known.call.name), known.call
         if tool is None:
             return known
-        batch = _Batch(self._ledger, turn, known.pass_no, _show_nobody)
+        batch = self._batch(turn, known.pass_no, _show_nobody)
         match await batch.check(tool, call):
             case "done":
                 done = await batch.commit(call, _HAS_HAPPENED)
@@ -210,12 +227,18 @@ class _Batch:
     """The calls of one pass of one turn."""
 
     def __init__(
-        self, ledger: ToolLedger, turn: Turn, pass_no: int, show: Show
+        self,
+        ledger: ToolLedger,
+        turn: Turn,
+        pass_no: int,
+        show: Show,
+        may_begin: Callable[[], bool],
     ) -> None:
         self._ledger = ledger
         self._turn = turn
         self._pass_no = pass_no
         self._show = show
+        self._may_begin = may_begin
 
     async def run(
         self, tool: Tool, call: ToolCall, values: Mapping[str, Any]
@@ -225,6 +248,7 @@ class _Batch:
             return await self._run_stored(tool, call, values)
         if tool.is_write:
             await self._ledger.start(self._turn.lease, self._pass_no, call.call_id)
+        self._require_lease()
         context = self._context(call)
         crash("C9")
         output = await result_of(tool, context, values)
@@ -252,6 +276,7 @@ class _Batch:
 
     async def check(self, tool: Tool, call: ToolCall) -> Found:
         """Let a tool find out whether a call of it took effect."""
+        self._require_lease()
         return await checked(tool, self._context(call))
 
     async def mark_unknown(self, call: ToolCall) -> None:
@@ -268,6 +293,11 @@ class _Batch:
         return await self._ledger.finish_call(
             transaction, self._turn.lease, self._pass_no, call, output, data
         )
+
+    def _require_lease(self) -> None:
+        # Written down as begun is not enough: the process may have slept since.
+        if not self._may_begin():
+            raise LeaseLost
 
     def _shown(
         self, call: ToolCall, output: str, stored: Sequence[StoredDataMessage]

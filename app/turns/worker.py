@@ -2,13 +2,11 @@
 
 import asyncio
 import logging
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-from app import __version__, telemetry
 from app.crash import crash
 from app.domain import (
     Ending,
@@ -26,6 +24,8 @@ from app.storage.turns import TurnStore
 from app.storage.wakeup import Wakeup
 from app.turns.answer import Answerer, TurnStop
 from app.turns.reply import Reply
+from app.turns.side_tasks import SideTasks
+from app.turns.tenure import Tenure
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +35,6 @@ ShowQueued = Callable[
 
 ClaimOne = Callable[[], Awaitable[Turn | None]]
 
-# A process that can't be sure of its lease falls silent before others think it dead.
-_MARGIN = 0.5
 _QUEUED_AFTER = 1.0
 _AFTER_A_FAILURE = 1.0
 
@@ -47,8 +45,9 @@ class WorkerLimits:
 
     turns: int = 200
     turns_per_team: int = 50
-    lease: float = 10.0
-    beat: float = 2.0
+    lease: float = 4.0
+    beat: float = 1.0
+    reap: float = 0.5
     sweep: float = 2.0
 
 
@@ -59,7 +58,7 @@ class _Running:
     turn: Turn
     stop: TurnStop = field(default_factory=TurnStop)
     reply: Reply | None = None
-    task: asyncio.Task[bool] | None = None
+    task: asyncio.Task[None] | None = None
 
 
 class Worker:
@@ -82,31 +81,31 @@ class Worker:
         self._limits = limits or WorkerLimits()
         self._show_queued = show_queued
         self._running: dict[int, _Running] = {}
-        self._held_until = 0.0
-        self._side_tasks: set[asyncio.Task[bool]] = set()
+        self._tenure = Tenure(
+            worker_id,
+            leases,
+            lease=self._limits.lease,
+            beat=self._limits.beat,
+            on_lapse=self._let_go,
+        )
+        self._tasks = SideTasks()
         self._claiming = asyncio.Lock()
 
     async def start(self, answerer: Answerer) -> None:
         """Take the lease, then begin to claim turns and to answer them."""
-        await self._beat()
-        self._watch(_forever(self._keep_the_lease))
-        self._watch(_forever(lambda: self._drain(answerer)))
+        await self._tenure.begin()
+        self._tasks.repeat(self._tenure.keep)
+        self._tasks.repeat(self._reap)
+        self._tasks.repeat(lambda: self._drain(answerer))
 
     async def close(self) -> None:
         """Hand running turns over: another process goes on with them at once."""
         handed_over = list(self._running.values())
-        tasks = [*self._side_tasks, *(each.task for each in handed_over if each.task)]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await self._tasks.cancel()
         crash("C15")
         for each in handed_over:
             await self._release(each.turn)
-        try:
-            await self._leases.retire(self._worker_id)
-        except DatabaseUnavailable:
-            log.warning("lease left to expire, the database does not answer")
+        await self._tenure.end()
 
     @property
     def worker_id(self) -> str:
@@ -119,7 +118,7 @@ class Worker:
         return (
             running is not None
             and running.turn.lease == lease
-            and time.monotonic() < self._held_until
+            and self._tenure.is_alive
         )
 
     async def answer_here(
@@ -132,8 +131,9 @@ class Worker:
         """
         async with self._claiming:
             free = self.is_alive and len(self._running) < self._limits.turns
+            lapses = self._tenure.lapses
             turn = await claim() if free else None
-            if turn is None:
+            if turn is None or not self._holds_since(lapses):
                 return False
             running = self._take(turn, answerer, stop)
         if running.task:
@@ -143,7 +143,7 @@ class Worker:
     @property
     def is_alive(self) -> bool:
         """Whether the lease of this process holds."""
-        return time.monotonic() < self._held_until
+        return self._tenure.is_alive
 
     def request_stop(self, stop: StopRequest) -> bool:
         """End the turn, normally, as cancelled; false when it does not run here."""
@@ -157,21 +157,26 @@ class Worker:
         """Claim soon; where no place is free let the people see that they wait."""
         self._wakeup.wake()
         if self._is_full(thread.team_id):
-            self._watch(self._say_queued(conversation_id, thread))
+            self._tasks.start(self._say_queued(conversation_id, thread))
 
     def waiting_changed(self, conversation_id: int, thread: SlackThread) -> None:
         """Show under the running answer how many messages wait for its end."""
         if conversation_id in self._running:
-            self._watch(self._count_waiting(conversation_id, thread))
+            self._tasks.start(self._count_waiting(conversation_id, thread))
 
     async def _drain(self, answerer: Answerer) -> None:
         free = self._limits.turns - len(self._running)
         async with self._claiming:
+            lapses = self._tenure.lapses
             claimed = await self._claim(free) if free and self.is_alive else []
-            for turn in claimed:
+            # What came too late is not touched: the reaper finds it.
+            for turn in claimed if self._holds_since(lapses) else ():
                 self._take(turn, answerer)
         if not claimed:
             await self._wakeup.wait(self._limits.sweep)
+
+    def _holds_since(self, lapses: int) -> bool:
+        return self.is_alive and self._tenure.lapses == lapses
 
     async def _claim(self, free: int) -> list[Turn]:
         teams = Counter(each.turn.lease.team_id for each in self._running.values())
@@ -192,7 +197,7 @@ class Worker:
     ) -> _Running:
         running = _Running(turn=turn, stop=stop or TurnStop())
         self._running[turn.lease.conversation_id] = running
-        running.task = asyncio.create_task(_monitored(self._answer(running, answerer)))
+        running.task = self._tasks.start(self._answer(running, answerer))
         return running
 
     async def _answer(self, running: _Running, answerer: Answerer) -> None:
@@ -214,33 +219,26 @@ class Worker:
                 del self._running[lease.conversation_id]
             self._wakeup.wake()
 
-    async def _keep_the_lease(self) -> None:
-        await asyncio.sleep(self._limits.beat)
-        try:
-            async with asyncio.timeout(self._limits.lease / 2):
-                await self._beat()
-                await self._reap()
-        except (DatabaseUnavailable, TimeoutError):
-            log.warning("no heartbeat, the database does not answer")
-        if not self.is_alive:
-            self._let_go()
-
     async def _reap(self) -> None:
-        # Not while a claim is under way: its turns would look abandoned by us.
-        async with self._claiming:
-            reaped = await self._leases.reap(self._worker_id, list(self._running))
+        await asyncio.sleep(self._limits.reap)
+        if not self._tenure.may_judge:
+            return
+        try:
+            # Not while a claim is under way: its turns would look abandoned by us.
+            async with self._claiming:
+                reaped = await self._leases.reap(self._worker_id, list(self._running))
+        except DatabaseUnavailable:
+            log.warning("no look at the others, the database does not answer")
+            return
         if reaped:
             self._wakeup.wake()
 
-    async def _beat(self) -> None:
-        began = time.monotonic()
-        await self._leases.beat(self._worker_id, __version__, self._limits.lease)
-        self._held_until = began + self._limits.lease - _MARGIN
-
     def _let_go(self) -> None:
+        """End what is under way at once; nothing is written for it any more."""
         for running in self._running.values():
             if running.task:
                 running.task.cancel()
+        self._running.clear()
 
     async def _give_back(self, turn: Turn) -> None:
         """Let the turn go on from its last commit, as soon as the database is back."""
@@ -293,27 +291,3 @@ class Worker:
             return await self._store.is_ready(thread.team_id, conversation_id)
 
         await self._show_queued(thread, is_queued)
-
-    def _watch(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(_monitored(work))
-        self._side_tasks.add(task)
-        task.add_done_callback(self._side_tasks.discard)
-
-
-async def _monitored(work: Coroutine[Any, Any, None]) -> bool:
-    """Log what no caller is there to hear; false when the work failed."""
-    try:
-        await work
-    except Exception as error:  # noqa: BLE001 - the monitor of side tasks
-        facts = telemetry.fault(error)
-        # Not the error's own words: they may quote a message.
-        log.error("task failed", extra=facts)  # noqa: TRY400
-        telemetry.count("tasks.failed")
-        return False
-    return True
-
-
-async def _forever(step: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    while True:
-        if not await _monitored(step()):
-            await asyncio.sleep(_AFTER_A_FAILURE)

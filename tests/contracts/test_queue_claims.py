@@ -254,6 +254,7 @@ async def test_a_process_that_retired_is_dead_at_once(database: Database) -> Non
     await queue.claim_one()
 
     await queue.leases.retire("worker")
+    await queue.leases.beat("another", "1", 30.0)
 
     assert await queue.leases.reap("another") == 1
 
@@ -278,6 +279,7 @@ async def test_a_stop_outlives_its_owner(database: Database) -> None:
     await queue.add(said("one", mention=True))
     turn = await queue.claim_one()
     await queue.leases.retire("worker")
+    await queue.leases.beat("another", "1", 30.0)
     await queue.leases.reap("another")
 
     assert await queue.inbox.request_stop(TEAM, turn.turn_id, BEN)

@@ -186,6 +186,7 @@ class QueueMachine(RuleBasedStateMachine):
         """A process dies, and another one sees it."""
         lost = [each for each in self.threads.values() if each.owner == worker]
         self.run(self.queue.leases.retire(worker))
+        self.run(self.queue.leases.beat("somebody else", "1", 30.0))
         assert self.run(self.queue.leases.reap("somebody else")) == len(lost)
         for thread in lost:
             thread.owner = None

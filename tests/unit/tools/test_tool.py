@@ -16,7 +16,7 @@ from app.storage.tool_calls import ToolLedger
 from app.tools.home import home_tools
 from app.tools.schema import is_strict
 from app.tools.tool import Tool, ToolContext, tool
-from app.tools.toolbox import Toolbox
+from app.tools.toolbox import Toolbox, are_trusted
 
 _NOWHERE: Any = Database
 
@@ -252,5 +252,5 @@ def test_whatever_the_model_writes_is_taken_or_refused_in_one_line(arguments: st
 
 
 def test_a_tool_is_trusted_only_if_it_says_so(home: Toolbox):
-    assert home.is_trusted
-    assert not toolbox(*home.tools, look_up).is_trusted
+    assert are_trusted(home.tools)
+    assert not are_trusted((*home.tools, look_up))
