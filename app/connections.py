@@ -7,6 +7,7 @@ import httpx2
 from openai import AsyncOpenAI, DefaultAioHttpClient
 from slack_sdk.web.async_client import AsyncWebClient
 
+from app.assistants.bounds import PLAIN, bound
 from app.errors import SettingsError
 from app.settings import Settings
 from app.slack.proxy import proxy_for
@@ -63,10 +64,16 @@ def model_transport(proxy: str | None) -> httpx2.AsyncClient:
     """Return what carries the requests to a model's server.
 
     aiohttp reads a stream at a third of the price of the openai client's own transport.
+    Answers that are too large, or packed, raise AssistantRefused.
     """
     # Each running turn holds one connection, and how many run is the worker's to say:
     # for aiohttp 0 is no limit, and none given would be 100.
     limits = httpx2.Limits(max_connections=0)
     return DefaultAioHttpClient(
-        proxy=proxy, trust_env=False, follow_redirects=False, limits=limits
+        proxy=proxy,
+        trust_env=False,
+        follow_redirects=False,
+        limits=limits,
+        headers=PLAIN,
+        event_hooks={"response": [bound]},
     )

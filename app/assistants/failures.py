@@ -33,6 +33,7 @@ _BAD_REQUEST = f"The model's server did not take my request. {_OPERATOR}"
 _BROKE_OFF = "The connection to the model broke off. Please ask again."
 _SILENT = "The model stopped answering. Please ask again."
 _UNREADABLE = f"The model's server answered in a way I can't read. {_OPERATOR}"
+_TOO_LARGE = "The model's answer was too large to be read."
 _NO_CONVERSATIONS = f"The model's server keeps no conversations. {_OPERATOR}"
 _NO_ANSWER = "The model could not answer this. Please try again or put it differently."
 
@@ -180,6 +181,13 @@ def no_conversations() -> AssistantError:
 def unreadable(request_id: str | None = None) -> AssistantError:
     """Return our error for an answer that is no stream of events."""
     failed = AssistantRefused("unreadable_answer", _UNREADABLE)
+    failed.request_id = request_id
+    return failed
+
+
+def too_large(request_id: str | None = None) -> AssistantError:
+    """Return our error for an answer that is more than can be held."""
+    failed = AssistantRefused("answer_too_large", _TOO_LARGE)
     failed.request_id = request_id
     return failed
 

@@ -11,6 +11,7 @@ from openai import AsyncOpenAI
 
 from app.assistants.responses_profile import Profile
 from app.assistants.wire_errors import UNREADABLE
+from app.errors import AssistantRefused
 
 # Long enough before the end to try another model in peace.
 _SOON = timedelta(days=90)
@@ -46,10 +47,10 @@ async def list_models(client: AsyncOpenAI) -> list[ListedModel]:
     if Profile.of(str(client.base_url)) is Profile.AZURE:
         # It lists models, but is asked for deployments, whatever their names.
         return []
-    answer = await client.get("/models", cast_to=httpx2.Response)
     try:
+        answer = await client.get("/models", cast_to=httpx2.Response)
         return _list.decode(answer.content).data or []
-    except UNREADABLE:
+    except (AssistantRefused, *UNREADABLE):
         return []
 
 

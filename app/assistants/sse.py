@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from app.errors import AssistantRefused
+from app.assistants import failures
 
 MAX_EVENT_BYTES = 16 * 1024 * 1024
 
@@ -55,9 +55,7 @@ class EventDecoder:
             elif line == b"event":
                 self._name = ""
         if len(self._rest) + self._data_bytes > self._max:
-            raise AssistantRefused(
-                "event_too_large", "The model's answer was too large to be read."
-            )
+            raise failures.too_large()
         return events
 
     def _complete_lines(self, chunk: bytes) -> list[bytes]:

@@ -12,6 +12,7 @@ import openai
 from openai._types import RequestOptions
 
 from app.assistants import failures
+from app.assistants.bounds import STREAM_TYPE
 from app.assistants.patience import Limits, Patience, Silence
 from app.assistants.sse import EventDecoder, ServerEvent
 from app.errors import AssistantError
@@ -164,7 +165,7 @@ async def _post(
         body=dict(body),
         cast_to=httpx2.Response,
         options={
-            "headers": {"Accept": "text/event-stream", **headers},
+            "headers": {"Accept": STREAM_TYPE, **headers},
             "timeout": timeout,
             # Asked again, a server would run again: retries are decided by the caller.
             "max_retries": 0,

@@ -16,7 +16,7 @@ _PLAIN = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
 STREAM = _PLAIN + b"Transfer-Encoding: chunked\r\n\r\n"
 ENDED = b"0\r\n\r\n"
 _EMPTY = b'{"data":[],"has_more":false}'
-_NOTHING_HELD = (
+NOTHING_HELD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
     b"Connection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(_EMPTY), _EMPTY)
 )
@@ -28,11 +28,15 @@ def chunk(data: bytes) -> bytes:
 
 @dataclass
 class RawServer:
-    """Says `words` to each request, one write after another, and then does `then`."""
+    """Says `words` to each request, one write after another, and then does `then`.
+
+    To a GET it says `held` in one write.
+    """
 
     base_url: str
     words: Sequence[bytes] = ()
     then: Literal["close", "reset", "wait"] = "wait"
+    held: bytes = NOTHING_HELD
     asked: int = 0
     left: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -42,7 +46,7 @@ class RawServer:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             head = await reader.readuntil(b"\r\n\r\n")
             if head.startswith(b"GET "):
-                writer.write(_NOTHING_HELD)
+                writer.write(self.held)
                 writer.close()
                 return
             self.asked += 1

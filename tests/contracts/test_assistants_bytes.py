@@ -139,3 +139,44 @@ async def test_a_turn_that_is_older_than_a_run_may_be_has_expired(
 
     assert heard.run.status is RunStatus.EXPIRED
     assert server.asked <= 1
+
+
+_TOO_LARGE = "The model's answer was too large to be read."
+_MORE_THAN_AN_EVENT = [chunk(b"x" * _MEBIBYTE)] * (MAX_EVENT_BYTES // _MEBIBYTE + 1)
+
+
+async def test_a_refusal_that_never_ends_is_hung_up_on(
+    stage: AnyStage, server: RawServer
+):
+    server.words = [STREAM.replace(b"200 OK", b"500 Oh"), *_MORE_THAN_AN_EVENT]
+
+    heard = await hear(stage.assistant.run(stage.turn))
+
+    assert heard.run.error
+    assert heard.run.error.message == _TOO_LARGE
+    await server.left.wait()
+
+
+async def test_a_conversation_that_holds_too_much_is_not_read(server: RawServer):
+    server.words, server.then = [b""], "close"
+    server.held = b"".join([STREAM, *_MORE_THAN_AN_EVENT])
+    async with client_of(server.base_url) as client:
+        stage = ConversationStage(client)
+        stage.conversation = RemoteThread(thread_id="conv_1", told_turn_id=0)
+        stage.say("hello")
+
+        heard = await hear(stage.assistant.run(stage.turn))
+
+    assert heard.run.error
+    assert heard.run.error.message == _TOO_LARGE
+
+
+async def test_a_packed_answer_is_not_unpacked(stage: AnyStage, server: RawServer):
+    packed = STREAM.replace(b"\r\n\r\n", b"\r\nContent-Encoding: gzip\r\n\r\n")
+    server.words = [packed]
+
+    heard = await hear(stage.assistant.run(stage.turn))
+
+    assert heard.run.error
+    assert heard.run.error.code == "unreadable_answer"
+    await server.left.wait()

@@ -104,7 +104,7 @@ def test_an_event_that_never_ends_is_given_up(piece: bytes):
     with pytest.raises(AssistantRefused) as refused:
         any(decoder.feed(piece) for _ in range(1000))
 
-    assert refused.value.code == "event_too_large"
+    assert refused.value.code == "answer_too_large"
 
 
 def test_a_long_stream_of_short_events_is_not_too_large():
