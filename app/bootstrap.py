@@ -46,6 +46,7 @@ from app.storage.data_messages import DataMessages
 from app.storage.database import Database
 from app.storage.inbox import Inbox
 from app.storage.leases import Leases
+from app.storage.listener import Listener
 from app.storage.policy import AnswerPolicy
 from app.storage.remote_threads import RemoteThreads
 from app.storage.reply_parts import ReplyParts
@@ -64,6 +65,7 @@ from app.turns.answer import Answerer, Bill
 from app.turns.prepare import Preparation
 from app.turns.reply import Reply
 from app.turns.run_turn import TurnRunner
+from app.turns.side_tasks import SideTasks
 from app.turns.worker import Worker
 from app.web.counter import Counter
 from app.web.routes import add_web_routes
@@ -224,7 +226,7 @@ async def _start_answering(
         people=people,
         policy=policy,
         message_added=worker.message_added,
-        waiting_changed=worker.waiting_changed,
+        conversation_changed=worker.conversation_changed,
         request_local_stop=worker.request_stop,
         more_people=replies.more_people,
         tell=outbound.post_ephemeral,
@@ -250,6 +252,13 @@ async def _start_answering(
         bill=_bill(settings),
     )
     await worker.start(answerer)
+    if not database.is_sqlite:
+        listener = Listener(
+            settings.database_url.get_secret_value(), database, worker.hear
+        )
+        tasks = SideTasks()
+        stack.push_async_callback(tasks.cancel)
+        tasks.repeat(listener.listen)
     return worker, intake, answerer
 
 

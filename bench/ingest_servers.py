@@ -70,7 +70,7 @@ def our_routes(web_app: web.Application, database: Database) -> None:
         people=People(client),
         policy=policy,
         message_added=lambda *_: None,
-        waiting_changed=lambda *_: None,
+        conversation_changed=lambda _: None,
         request_local_stop=lambda _: False,
         more_people=lambda *_: None,
         tell=tell,

@@ -62,7 +62,7 @@ class Intake:
         people: People,
         policy: AnswerPolicy,
         message_added: Callable[[int, SlackThread], None],
-        waiting_changed: Callable[[int, SlackThread], None],
+        conversation_changed: Callable[[int], None],
         request_local_stop: Callable[[StopRequest], bool],
         more_people: Callable[[SlackThread, bool], None],
         tell: Tell,
@@ -71,7 +71,7 @@ class Intake:
         self._people = people
         self._policy = policy
         self._message_added = message_added
-        self._waiting_changed = waiting_changed
+        self._conversation_changed = conversation_changed
         self._request_local_stop = request_local_stop
         self._more_people = more_people
         self._tell = tell
@@ -146,7 +146,7 @@ class Intake:
         if added.ready_conversation_id is not None:
             self._message_added(added.ready_conversation_id, added.thread)
         if added.running_conversation_id is not None and added.stored:
-            self._waiting_changed(added.running_conversation_id, added.thread)
+            self._conversation_changed(added.running_conversation_id)
         if added.stop:
             self._request_local_stop(added.stop)
 

@@ -25,6 +25,7 @@ from app.storage.database import Database, Transaction
 from app.storage.history import append_items
 from app.storage.tables import READY, conversations, inbox, tool_calls, turns
 from app.storage.usage import save_usage
+from app.storage.wakeup import TELL_IF_READY
 
 _NOT_RUN = "not run: stopped"
 _UNKNOWN = "outcome unknown"
@@ -100,7 +101,7 @@ _FREE = (
         owner=None,
         turn_id=None,
     )
-    .returning(conversations.c.state)
+    .returning(conversations.c.state, TELL_IF_READY)
 )
 
 

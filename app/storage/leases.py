@@ -10,6 +10,7 @@ from app.domain import Ending, Lease, RunStatus, Surface, TurnState
 from app.storage.database import Database, Transaction
 from app.storage.endings import end_turn
 from app.storage.tables import READY, RUNNING, conversations, turns, workers
+from app.storage.wakeup import TELL_IF_READY
 
 # A row is kept this long after its end, for people who ask which versions ran.
 _FORGOTTEN_AFTER = 3600.0
@@ -64,6 +65,7 @@ _REAP = (
         conversations.c.id,
         conversations.c.epoch,
         conversations.c.surface,
+        TELL_IF_READY,
     )
 )
 _COUNT_ATTEMPT = (

@@ -11,6 +11,7 @@ from app.domain import ChannelKind, Follow, Outcome, SlackThread, Surface
 from app.storage.database import Database, Transaction
 from app.storage.policy import ConversationFacts
 from app.storage.tables import conversations, inbox
+from app.storage.wakeup import TELL_IF_READY, TELL_IF_RUNNING
 
 # Who counts is one person, or more than one.
 _MOST_HUMANS = 2
@@ -46,7 +47,7 @@ _HOLD = (
     .with_for_update()
 )
 _NEW = insert(conversations).values(taken_seq=0, epoch=0, ready_at=Database.now)
-_FOUND = _NEW.on_conflict_do_nothing().returning(conversations.c.id)
+_FOUND = _NEW.on_conflict_do_nothing().returning(conversations.c.id, TELL_IF_READY)
 # DO UPDATE, not DO NOTHING: it returns the row and holds it, new or not.
 _OPEN = _NEW.on_conflict_do_update(
     index_elements=["team_id", "channel_id", "thread_ts"],
@@ -77,6 +78,7 @@ _SETTLE = (
             (bindparam("becomes_ready"), Database.now), else_=conversations.c.ready_at
         ),
     )
+    .returning(case((bindparam("becomes_ready"), TELL_IF_READY), else_=TELL_IF_RUNNING))
 )
 
 

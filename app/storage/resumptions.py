@@ -10,6 +10,7 @@ from app.domain import Lease, Outcome, RunStatus, Surface, TurnState
 from app.storage.database import Database, Transaction
 from app.storage.places import Place, hold_place
 from app.storage.tables import READY, conversations, inbox, thread_items, turns
+from app.storage.wakeup import TELL_IF_READY
 
 _FIND = select(
     turns.c.id,
@@ -88,6 +89,7 @@ _MAKE_READY = (
         conversations.c.id == bindparam("its_conversation"),
     )
     .values(state=READY, turn_id=bindparam("its_turn"), ready_at=Database.now)
+    .returning(TELL_IF_READY)
 )
 
 _MAY_BE_RETRIED = [each.value for each in RunStatus if each.may_be_retried]

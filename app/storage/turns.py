@@ -23,9 +23,11 @@ from app.storage.database import Database, Transaction
 from app.storage.endings import conclude_turn, end_turn
 from app.storage.fence import fenced
 from app.storage.history import append_items, read_items, without_text
+from app.storage.news import News, news_of
 from app.storage.places import hold_place
 from app.storage.resumptions import grant_noted
 from app.storage.tables import READY, conversations, inbox, thread_items, turns
+from app.storage.wakeup import TELL_IF_READY
 
 _HOUR = 3600.0
 
@@ -108,6 +110,7 @@ _GIVE_BACK = (
     )
     # Its place in the line is kept: people have begun to read the answer.
     .values(state=READY, owner=None)
+    .returning(TELL_IF_READY)
 )
 _WAITS_AGAIN = (
     update(turns)
@@ -115,18 +118,6 @@ _WAITS_AGAIN = (
     .values(state=TurnState.WAITING.value)
 )
 
-_WAITING = (
-    select(func.count())
-    .select_from(conversations)
-    .join(inbox, inbox.c.conversation_id == conversations.c.id)
-    .where(
-        conversations.c.team_id == bindparam("team_id"),
-        conversations.c.id == bindparam("conversation_id"),
-        inbox.c.seq > conversations.c.taken_seq,
-        inbox.c.wanted,
-        inbox.c.outcome == Outcome.WAITING.value,
-    )
-)
 _IS_READY = select(conversations.c.id).where(
     conversations.c.team_id == bindparam("team_id"),
     conversations.c.id == bindparam("conversation_id"),
@@ -209,13 +200,9 @@ class TurnStore:
             )
             return asked.scalar_one()
 
-    async def waiting(self, team_id: str, conversation_id: int) -> int:
-        """Return how many messages wait for the turn after the present one."""
-        async with self._database.read() as transaction:
-            waiting = await transaction.execute(
-                _WAITING, {"team_id": team_id, "conversation_id": conversation_id}
-            )
-            return waiting.scalar_one()
+    async def news(self, leases: Sequence[Lease]) -> list[News]:
+        """Return what has happened to running turns, in one statement for all."""
+        return await news_of(self._database, leases)
 
     async def is_ready(self, team_id: str, conversation_id: int) -> bool:
         """Whether a conversation waits for a process that has a place free."""

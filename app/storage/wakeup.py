@@ -1,6 +1,81 @@
-"""The hint that something is ready, within one process."""
+"""Hints between processes, and within one: something is ready, something has changed.
+
+What is so stands in the tables; a hint only says when to look. On Postgres it is sent
+within the statement that makes it true, and arrives when that is committed; a hint that
+is lost costs at most the time until the next look. On SQLite there is one process.
+"""
 
 import asyncio
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, FunctionElement, case, func, literal_column
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.types import NULLTYPE
+
+from app.storage.tables import READY, RUNNING, conversations
+
+CHANNEL = "threadline"
+
+_CHANGED = re.compile(r"changed ([0-9]{1,18})")
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A conversation can be claimed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A conversation with a turn under way has one more message, or is to stop."""
+
+    conversation_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """Any of them may have been sent while nobody listened."""
+
+
+Hint = Ready | Changed | Missed
+
+
+def hint_of(payload: str) -> Hint | None:
+    """Return what a payload says; anybody may send one, so most strings say nothing."""
+    if payload == "ready":
+        return Ready()
+    changed = _CHANGED.fullmatch(payload)
+    return Changed(int(changed[1])) if changed else None
+
+
+class Tell(FunctionElement[Any]):
+    """Sends its one argument to all processes with the commit; nothing on SQLite."""
+
+    name = "tell"
+    type = NULLTYPE
+    inherit_cache = True
+
+
+@compiles(Tell, "postgresql")
+def _notify(element: Tell, compiler: Any, **more: Any) -> str:  # noqa: ANN401
+    return f"pg_notify('{CHANNEL}', {compiler.process(element.clauses, **more)})"
+
+
+@compiles(Tell, "sqlite")
+def _nothing(*_: object, **__: object) -> str:
+    return "NULL"
+
+
+# For the RETURNING of whatever may make a conversation ready, or change a running one.
+_TELL_READY = Tell(literal_column("'ready'"))
+TELL_IF_READY: ColumnElement[Any] = case((conversations.c.state == READY, _TELL_READY))
+TELL_IF_RUNNING: ColumnElement[Any] = case(
+    (
+        conversations.c.state == RUNNING,
+        Tell(func.concat(literal_column("'changed '"), conversations.c.id)),
+    )
+)
 
 
 class Wakeup:

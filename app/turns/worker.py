@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
+from app import telemetry
 from app.crash import crash
 from app.domain import (
     Ending,
@@ -20,8 +22,9 @@ from app.domain import (
 )
 from app.errors import DatabaseUnavailable, LeaseLost
 from app.storage.leases import Leases
+from app.storage.news import News
 from app.storage.turns import TurnStore
-from app.storage.wakeup import Wakeup
+from app.storage.wakeup import Changed, Hint, Missed, Ready, Wakeup
 from app.turns.answer import Answerer, TurnStop
 from app.turns.reply import Reply
 from app.turns.side_tasks import SideTasks
@@ -36,6 +39,8 @@ ShowQueued = Callable[
 ClaimOne = Callable[[], Awaitable[Turn | None]]
 
 _QUEUED_AFTER = 1.0
+# Beyond this Slack would not let us tell them in time.
+_MOST_QUEUED_TOLD = 100
 _AFTER_A_FAILURE = 1.0
 
 
@@ -60,6 +65,12 @@ class _Running:
     reply: Reply | None = None
     task: asyncio.Task[None] | None = None
 
+    def learn(self, news: News) -> None:
+        if news.stop:
+            self.stop.request(news.stop)
+        if self.reply:
+            self.reply.show_waiting(news.waiting)
+
 
 class Worker:
     """Answers turns of many threads at once, one at a time for each thread."""
@@ -81,6 +92,9 @@ class Worker:
         self._limits = limits or WorkerLimits()
         self._show_queued = show_queued
         self._running: dict[int, _Running] = {}
+        self._changed: set[int] = set()
+        self._news = Wakeup()
+        self._looks_around_at = 0.0
         self._tenure = Tenure(
             worker_id,
             leases,
@@ -89,6 +103,7 @@ class Worker:
             on_lapse=self._let_go,
         )
         self._tasks = SideTasks()
+        self._queued = SideTasks()
         self._claiming = asyncio.Lock()
 
     async def start(self, answerer: Answerer) -> None:
@@ -97,10 +112,12 @@ class Worker:
         self._tasks.repeat(self._tenure.keep)
         self._tasks.repeat(self._reap)
         self._tasks.repeat(lambda: self._drain(answerer))
+        self._tasks.repeat(self._catch_up)
 
     async def close(self) -> None:
         """Hand running turns over: another process goes on with them at once."""
         handed_over = list(self._running.values())
+        await self._queued.cancel()
         await self._tasks.cancel()
         crash("C15")
         for each in handed_over:
@@ -156,13 +173,30 @@ class Worker:
     def message_added(self, conversation_id: int, thread: SlackThread) -> None:
         """Claim soon; where no place is free let the people see that they wait."""
         self._wakeup.wake()
-        if self._is_full(thread.team_id):
-            self._tasks.start(self._say_queued(conversation_id, thread))
+        if not self._is_full(thread.team_id):
+            return
+        if len(self._queued) < _MOST_QUEUED_TOLD:
+            self._queued.start(self._say_queued(conversation_id, thread))
+        else:
+            telemetry.count("worker.queued_not_shown")
 
-    def waiting_changed(self, conversation_id: int, thread: SlackThread) -> None:
-        """Show under the running answer how many messages wait for its end."""
+    def conversation_changed(self, conversation_id: int) -> None:
+        """See whether its turn is to stop, and how many messages wait for its end."""
         if conversation_id in self._running:
-            self._tasks.start(self._count_waiting(conversation_id, thread))
+            self._changed.add(conversation_id)
+            self._news.wake()
+
+    def hear(self, hint: Hint) -> None:
+        """Do at once what would be done at the next look around."""
+        match hint:
+            case Ready():
+                self._wakeup.wake()
+            case Changed(conversation_id=conversation_id):
+                self.conversation_changed(conversation_id)
+            case Missed():
+                self._wakeup.wake()
+                self._looks_around_at = 0.0
+                self._news.wake()
 
     async def _drain(self, answerer: Answerer) -> None:
         free = self._limits.turns - len(self._running)
@@ -174,6 +208,31 @@ class Worker:
                 self._take(turn, answerer)
         if not claimed:
             await self._wakeup.wait(self._limits.sweep)
+
+    async def _catch_up(self) -> None:
+        """Bring our turns what was said to have happened; from time to time, anything.
+
+        Whether it was said here, elsewhere or not at all, the tables know.
+        """
+        await self._news.wait(max(0.0, self._looks_around_at - time.monotonic()))
+        changed, self._changed = self._changed, set()
+        running = {key: each for key, each in self._running.items() if key in changed}
+        if time.monotonic() >= self._looks_around_at:
+            self._looks_around_at = time.monotonic() + self._limits.sweep
+            running = dict(self._running)
+        if not running:
+            return
+        try:
+            news = await self._store.news(
+                [each.turn.lease for each in running.values()]
+            )
+        except DatabaseUnavailable:
+            log.warning("no news of turns, the database does not answer")
+            return
+        by_turn = {each.turn.turn_id: each for each in running.values()}
+        for each in news:
+            if of_turn := by_turn.get(each.turn_id):
+                of_turn.learn(each)
 
     def _holds_since(self, lapses: int) -> bool:
         return self.is_alive and self._tenure.lapses == lapses
@@ -277,12 +336,6 @@ class Worker:
             len(self._running) >= self._limits.turns
             or of_team >= self._limits.turns_per_team
         )
-
-    async def _count_waiting(self, conversation_id: int, thread: SlackThread) -> None:
-        count = await self._store.waiting(thread.team_id, conversation_id)
-        running = self._running.get(conversation_id)
-        if running and running.reply:
-            running.reply.show_waiting(count)
 
     async def _say_queued(self, conversation_id: int, thread: SlackThread) -> None:
         await asyncio.sleep(_QUEUED_AFTER)

@@ -140,7 +140,7 @@ def intake_around(
         message_added=lambda conversation_id, thread: told.woken.append(
             (conversation_id, thread)
         ),
-        waiting_changed=lambda conversation_id, _: told.counted.append(conversation_id),
+        conversation_changed=told.counted.append,
         request_local_stop=told.stop,
         more_people=lambda thread, _: told.joined.append(thread),
         tell=told.tell,

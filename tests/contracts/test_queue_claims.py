@@ -11,6 +11,7 @@ from sqlalchemy import text
 from app.domain import Ending, RunStatus, SharedFile, StopRequest, TurnState
 from app.errors import LeaseLost
 from app.storage.database import Database
+from app.storage.news import News
 from app.storage.reply_parts import ReplyParts
 from tests.contracts.queue_words import (
     ANA,
@@ -314,11 +315,18 @@ async def test_what_is_ready_and_what_waits_can_be_told(database: Database) -> N
     assert await queue.store.is_ready(TEAM, conversation_id)
     assert not await queue.store.is_ready("T2", conversation_id)
 
-    await queue.claim_one()
+    turn = await queue.claim_one()
+    (quiet,) = await queue.store.news([turn.lease])
     await queue.add(said("two", when=1, thread=0), said("hm", when=2, thread=0, by=BEN))
+    await queue.inbox.request_stop(TEAM, turn.turn_id, BEN)
+    (news,) = await queue.store.news([turn.lease])
+    await queue.finish(turn)
 
-    assert not await queue.store.is_ready(TEAM, conversation_id)
-    assert await queue.store.waiting(TEAM, conversation_id) == 1
+    assert not await queue.store.is_ready("T2", conversation_id)
+    assert quiet == News(turn_id=turn.turn_id, stop=None, waiting=0)
+    stop = StopRequest(turn_id=turn.turn_id, stopped_by=BEN)
+    assert news == News(turn_id=turn.turn_id, stop=stop, waiting=1)
+    assert await queue.store.news([turn.lease]) == []
 
 
 async def test_what_a_person_asked_in_the_last_hour_is_counted(
@@ -383,13 +391,12 @@ async def test_what_is_too_much_for_one_turn_waits_for_the_next(
     await queue.add(said("hm", when=5, thread=0, by=BEN))
 
     first = await queue.claim_one()
-    conversation_id = first.lease.conversation_id
-    waiting = await queue.store.waiting(TEAM, conversation_id)
+    (news,) = await queue.store.news([first.lease])
     is_more = await queue.finish(first)
     second = await queue.claim_one()
 
     assert texts(first) == ["q0", "q1", "q2"]
-    assert (waiting, is_more) == (2, True)
+    assert (news.waiting, is_more) == (2, True)
     assert texts(second) == ["q3", "q4"]
     assert overheard(second) == ["hm"]
     assert not await queue.finish(second)

@@ -81,7 +81,7 @@ async def _everything(queue: Queue) -> None:
     turn = await queue.claim_one()
     lease = turn.lease
     await queue.store.is_ready(TEAM, lease.conversation_id)
-    await queue.store.waiting(TEAM, lease.conversation_id)
+    await queue.store.news([lease])
     await queue.store.prepare(lease, items_of(turn), {})
     await queue.store.history(turn.assistant_thread_id)
     await queue.store.wanted_in_last_hour(TEAM, ANA)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 
 import pytest
 
@@ -10,11 +11,13 @@ from app.errors import DatabaseUnavailable
 from app.storage.database import Database
 from app.storage.leases import Leases
 from app.storage.turns import TurnStore
+from app.storage.wakeup import Changed, Missed, Ready
 from app.storage.web_threads import WebThreads
 from app.turns.answer import TurnStop
 from app.turns.worker import WorkerLimits
-from tests.contracts.queue_words import TEAM, Queue, said
-from tests.contracts.worker_stage import Shift, working
+from tests.contracts.queue_words import BEN, TEAM, Queue, said
+from tests.contracts.worker_stage import LIMITS, Shift, working
+from tests.fakes import RecordingReply
 
 
 class AwayAtTheEnd(TurnStore):
@@ -109,3 +112,57 @@ async def test_a_turn_that_a_request_waits_for_ends_with_its_process(
 
 def _team(turn: Turn) -> str:
     return turn.lease.team_id
+
+
+async def test_without_a_hint_everything_is_seen_at_the_next_look(
+    database: Database,
+) -> None:
+    shift = await working(database, limits=replace(LIMITS, sweep=0.1))
+    elsewhere = Queue(database)
+    await elsewhere.add(said("one", mention=True))
+    await shift.until(lambda: len(shift.begun) == 1)
+    (running,) = shift.worker._running.values()
+    reply = running.reply = RecordingReply()
+
+    await elsewhere.add(said("two", when=1, thread=0, mention=True))
+    async with asyncio.timeout(5):
+        while reply.waiting != 1:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await elsewhere.inbox.request_stop(TEAM, running.turn.turn_id, BEN)
+    async with asyncio.timeout(5):
+        await running.stop.event.wait()
+    await shift.worker.close()
+
+    assert running.stop.stopped_by == BEN
+
+
+async def test_a_hint_spares_the_wait(database: Database) -> None:
+    shift = await working(database)
+    elsewhere = Queue(database)
+    await elsewhere.add(said("one", mention=True))
+    shift.worker.hear(Ready())
+    await shift.until(lambda: len(shift.begun) == 1)
+    (running,) = shift.worker._running.values()
+    lease = running.turn.lease
+    await elsewhere.inbox.request_stop(TEAM, lease.turn_id, BEN)
+    shift.worker.hear(Changed(lease.conversation_id + 1))
+    shift.worker.hear(Changed(lease.conversation_id))
+    async with asyncio.timeout(5):
+        await running.stop.event.wait()
+
+    await elsewhere.add(said("two", when=2, mention=True))
+    shift.worker.hear(Missed())
+    await shift.until(lambda: len(shift.begun) == 2)
+    await shift.worker.close()
+
+
+async def test_ten_thousand_who_wait_for_a_place_cost_a_hundred_tasks(
+    shift: Shift,
+) -> None:
+    await shift.ask(*range(3))
+    await shift.until(lambda: len(shift.begun) == 3)
+    before = len(asyncio.all_tasks())
+    for number in range(10_000):
+        shift.worker.message_added(number, shift.begun[0].thread)
+
+    assert len(asyncio.all_tasks()) - before <= 100
