@@ -2,11 +2,13 @@
 
 import sys
 
-from bench import first_sign, ingest, parse, startup, streams
+from bench import first_sign, ingest, parse, queue, startup, streams, waiting
 
 _BENCHES = {
     "ingest": ingest.run,
     "first_sign": first_sign.run,
+    "queue": queue.run,
+    "waiting": waiting.run,
     "startup": startup.run,
     "parse": parse.run,
     "streams": streams.run,

@@ -146,7 +146,7 @@ async def _lags(seconds: float) -> list[float]:
 
 async def _measured(load: _Load, count: int) -> dict[str, float]:
     await load.grow(_WARM_UP)
-    before = _resident()
+    before = resident()
     await load.grow(count - _WARM_UP)
     await asyncio.sleep(1)
     said, busy, began = load.characters, time.process_time(), time.monotonic()
@@ -159,11 +159,11 @@ async def _measured(load: _Load, count: int) -> dict[str, float]:
         "p99": percentile(lags, 0.99),
         "pace": deltas / took / count / RATE,
         "busy": busy / took,
-        "resident": (_resident() - before) / (count - _WARM_UP),
+        "resident": (resident() - before) / (count - _WARM_UP),
     }
 
 
-def _resident() -> float:
+def resident() -> float:
     """Bytes of memory that this process holds; 0 where nobody tells."""
     told = Path("/proc/self/statm")
     return int(told.read_text().split()[1]) * _PAGE if told.exists() else 0

@@ -1,11 +1,9 @@
 """Each statement finds its rows by an index and stays within one workspace."""
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import event, insert, text
+from sqlalchemy import insert, text
 
 from app.domain import (
     DataMessage,
@@ -38,35 +36,12 @@ from tests.contracts.queue_words import (
     removed,
     said,
 )
+from tests.contracts.statements import plan_of, watched
 
 MANY = 10_000
-Statement = tuple[str, Any]
 
 # They look at the whole queue: who waits longest, whose owner is dead.
 QUEUE_WIDE = {"picked", "lost"}
-
-
-@contextmanager
-def _watched(database: Database) -> Iterator[list[Statement]]:
-    seen: list[Statement] = []
-
-    def note(
-        _connection: object,
-        _cursor: object,
-        statement: str,
-        parameters: Any,  # noqa: ANN401
-        _context: object,
-        is_many: bool,
-    ) -> None:
-        if re.match(r"SELECT|INSERT|UPDATE|DELETE|WITH", statement):
-            seen.append((statement, parameters[0] if is_many else parameters))
-
-    engines = {database._writer.sync_engine, database._reader.sync_engine}
-    for engine in engines:
-        event.listen(engine, "before_cursor_execute", note)
-    yield seen
-    for engine in engines:
-        event.remove(engine, "before_cursor_execute", note)
 
 
 async def _everything(queue: Queue) -> None:
@@ -145,7 +120,7 @@ async def _everything_on_the_other_side(database: Database, turn: Turn) -> None:
 
 async def test_every_statement_names_the_workspace_but_two(database: Database) -> None:
     queue = Queue(database)
-    with _watched(database) as seen:
+    with watched(database) as seen:
         await _everything(queue)
 
     statements = {statement for statement, _ in seen}
@@ -161,13 +136,13 @@ async def test_every_statement_names_the_workspace_but_two(database: Database) -
 async def test_every_statement_finds_its_rows_by_an_index(database: Database) -> None:
     await _fill(database)
     queue = Queue(database)
-    with _watched(database) as seen:
+    with watched(database) as seen:
         await _everything(queue)
 
     found = dict(seen)
     scans = []
     for statement, parameters in found.items():
-        plan = await _plan(database, statement, parameters)
+        plan = await plan_of(database, statement, parameters)
         scans += [
             (statement, line)
             for line in plan
@@ -187,7 +162,7 @@ async def test_adding_takes_few_statements(database: Database) -> None:
     taken = []
 
     for message in (first, first, within, said(when=3, thread=0, mention=True)):
-        with _watched(database) as seen:
+        with watched(database) as seen:
             await queue.add(message)
         taken.append([statement[:6] for statement, _ in seen])
 
@@ -200,7 +175,7 @@ async def test_adding_takes_few_statements(database: Database) -> None:
 
 
 async def test_plain_talk_of_others_takes_one_reading(database: Database) -> None:
-    with _watched(database) as seen:
+    with watched(database) as seen:
         await Queue(database).add(said("lunch?", when=2, thread=1))
 
     assert [statement[:6] for statement, _ in seen] == ["SELECT"]
@@ -215,13 +190,6 @@ def _names_the_team(statement: str) -> bool:
 
 def _tables(statement: str) -> list[str]:
     return re.findall(r"(?:FROM|JOIN|UPDATE|INTO) ([a-z_]+)", statement)
-
-
-async def _plan(database: Database, statement: str, parameters: Any) -> list[str]:  # noqa: ANN401
-    explain = "EXPLAIN QUERY PLAN " if database.is_sqlite else "EXPLAIN "
-    async with database.write() as transaction:
-        rows = await transaction.exec_driver_sql(explain + statement, parameters)
-        return [str(row[-1]) for row in rows]
 
 
 async def _fill(database: Database) -> None:
