@@ -139,15 +139,15 @@ class Worker:
         )
 
     async def answer_here(
-        self, claim: ClaimOne, answerer: Answerer, stop: TurnStop
+        self, claim: ClaimOne, answerer: Answerer, stop: TurnStop, *, team_id: str
     ) -> bool:
-        """Answer the one turn that `claim` takes, within this call.
+        """Answer the one turn of a team that `claim` takes, within this call.
 
         False when there was none to take, or no place or lease to take it with. Raises
         DatabaseUnavailable when nothing was taken; what happens later is the reply's.
         """
         async with self._claiming:
-            free = self.is_alive and len(self._running) < self._limits.turns
+            free = self.is_alive and not self._is_full(team_id)
             lapses = self._tenure.lapses
             turn = await claim() if free else None
             if turn is None or not self._holds_since(lapses):

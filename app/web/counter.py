@@ -2,6 +2,9 @@
 
 import asyncio
 import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from app.domain import ItemKind, StopRequest, ThreadItem, Turn
@@ -18,6 +21,9 @@ from app.web.words import BROKEN_OFF, RESTART, RESTARTED
 
 log = logging.getLogger(__name__)
 
+# Connections that are held, and what waits with each, take memory.
+MOST_AT_ONCE = 500
+
 # How often somebody looks whose turn may be held up by another process.
 _LOOK_AGAIN = 0.5
 
@@ -33,8 +39,14 @@ class Counter:
     """
 
     def __init__(
-        self, *, threads: WebThreads, worker: Worker, answerer: Answerer
+        self,
+        *,
+        threads: WebThreads,
+        worker: Worker,
+        answerer: Answerer,
+        most_at_once: int = MOST_AT_ONCE,
     ) -> None:
+        self._most_at_once = most_at_once
         self._threads = threads
         self._worker = worker
         preparation = replace(
@@ -45,8 +57,15 @@ class Counter:
         )
         self._answerer = replace(answerer, preparation=preparation, name_of=_name_of)
         self._stops: set[TurnStop] = set()
+        # Of each conversation, the places of those who wait here for their turn.
+        self._waiting: defaultdict[int, set[int]] = defaultdict(set)
         self._somebody_left = asyncio.Event()
         self.is_closing = False
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so many are answered or wait here that nobody should join them."""
+        return len(self._stops) >= self._most_at_once
 
     async def add(self, thread_id: str | None, text: str) -> WebMessage | None:
         """Take a message in; None when there is no such thread of the web surface.
@@ -65,13 +84,14 @@ class Counter:
             _end(stop, RESTART)
         ids = {"threadId": message.thread_id, "messageId": message.message_id}
         lines.put(Code.CONTROL, ids)
+        told = BROKEN_OFF
         try:
             told = await self._wait_and_answer(message, lines, stop)
         finally:
             self._stops.discard(stop)
             self._next_please()
-        lines.put(Code.ERROR, told)
-        lines.close()
+            lines.put(Code.ERROR, told)
+            lines.close()
 
     def close(self) -> None:
         """Take nothing more, and end what is under way as cancelled."""
@@ -95,18 +115,36 @@ class Counter:
             return LineReply(turn, lines, lambda: _end(stop, _LEFT))
 
         answerer = replace(self._answerer, open_reply=open_reply)
-        while not stop.event.is_set():
-            somebody_left = self._somebody_left
-            try:
-                if await self._worker.answer_here(claim, answerer, stop):
+        with self._in_line(message) as is_next:
+            while not stop.event.is_set():
+                somebody_left = self._somebody_left
+                try:
+                    if is_next() and await self._worker.answer_here(
+                        claim, answerer, stop, team_id=message.team_id
+                    ):
+                        return BROKEN_OFF
+                except LeaseLost:
                     return BROKEN_OFF
-            except LeaseLost:
-                return BROKEN_OFF
-            except DatabaseUnavailable:
-                log.warning("message waits, the database does not answer")
-            await _either(stop.event, somebody_left)
-        await self._drop(message)
-        return RESTARTED
+                except DatabaseUnavailable:
+                    log.warning("message waits, the database does not answer")
+                await _either(stop.event, somebody_left)
+            await self._drop(message)
+            return RESTARTED
+
+    @contextmanager
+    def _in_line(self, message: WebMessage) -> Iterator[Callable[[], bool]]:
+        """Tell whether the message is the next of its thread, of those that wait here.
+
+        The others need not ask the database whether it is their turn.
+        """
+        line = self._waiting[message.conversation_id]
+        line.add(message.seq)
+        try:
+            yield lambda: message.seq == min(line)
+        finally:
+            line.discard(message.seq)
+            if not line:
+                self._waiting.pop(message.conversation_id, None)
 
     async def _drop(self, message: WebMessage) -> None:
         """Let those behind the message go on; without a process it holds up nobody."""

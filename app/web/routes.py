@@ -14,6 +14,7 @@ from app import telemetry
 from app.errors import DatabaseUnavailable
 from app.storage.web_threads import WebMessage, is_thread_id
 from app.turns.answer import TurnStop
+from app.turns.side_tasks import SideTasks
 from app.web.counter import Counter
 from app.web.lines import Lines
 from app.web.words import RESTARTED
@@ -69,6 +70,8 @@ def add_web_routes(web_app: web.Application, counter: Counter, token: str) -> No
 def _answering(
     counter: Counter, token: str
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    tasks = SideTasks()
+
     async def answer(request: web.Request) -> web.StreamResponse:
         try:
             _check(request, token)
@@ -77,14 +80,14 @@ def _answering(
             telemetry.count(f"web.refused.{refused.status.value}")
             return _refusal(refused)
         lines, stop = Lines(), TurnStop()
-        answering = asyncio.create_task(counter.answer(message, lines, stop))
+        answering = tasks.start(counter.answer(message, lines, stop))
         try:
             return await _write(request, lines)
         finally:
             counter.reader_left(stop)
             lines.give_up()
             # Not with the request: what the turn has begun must be ended first.
-            await asyncio.shield(answering)
+            await asyncio.wait([answering])
 
     return answer
 
@@ -143,6 +146,11 @@ def _question(body: bytes) -> _Question:
 async def _add(counter: Counter, question: _Question) -> WebMessage:
     if counter.is_closing:
         raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, RESTARTED)
+    if counter.is_full:
+        raise _Refused(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "Too many wait for an answer here. Please try again in a minute.",
+        )
     try:
         message = await counter.add(question.thread_id, question.message)
     except DatabaseUnavailable:

@@ -100,7 +100,8 @@ async def test_a_turn_that_a_request_waits_for_ends_with_its_process(
         return await threads.claim(message, shift.worker.worker_id)
 
     answerer = shift.answerer(database)
-    waiting = asyncio.create_task(shift.worker.answer_here(claim, answerer, stop))
+    answering = shift.worker.answer_here(claim, answerer, stop, team_id=TEAM)
+    waiting = asyncio.create_task(answering)
     await shift.until(lambda: len(shift.begun) == 1)
     await shift.worker.close()
 
