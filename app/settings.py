@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource
 from app.errors import SettingsError
 
 _ENV_FILE = Path(".env")
+_SHORTEST_SECRET = 16
 # Spaces, quotes and whatever is not plain ASCII: an HTTP header would break on them.
 _NOT_IN_A_TOKEN = re.compile(r"[^!#-&(-_a-~]")
 
@@ -40,6 +41,12 @@ def _token(*refused: str, hint: str) -> BeforeValidator:
         return value
 
     return BeforeValidator(check)
+
+
+def _long_enough(value: str) -> str:
+    if len(value) < _SHORTEST_SECRET:
+        raise ValueError("is easily guessed; `openssl rand -hex 32` makes a better one")
+    return value
 
 
 def _whole_number(least: int, most: int, says: str) -> BeforeValidator:
@@ -157,7 +164,10 @@ ModelKey = Annotated[
     SecretStr, _token("xox", "xapp-", hint="the model's key is wanted here")
 ]
 WebToken = Annotated[
-    SecretStr, _token("xox", "xapp-", "sk-", hint="make up one of its own")
+    SecretStr,
+    _token("xox", "xapp-", "sk-", hint="make up one of its own"),
+    # Runs before the check above: pydantic begins with the last.
+    BeforeValidator(_long_enough),
 ]
 SlackApiUrl = Annotated[str, BeforeValidator(_slack_api)]
 WebAddress = Annotated[str, BeforeValidator(_web_address)]

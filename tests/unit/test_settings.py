@@ -49,6 +49,7 @@ def test_three_secrets_are_enough() -> None:
     ("name", "value", "says"),
     [
         ("SLACK_BOT_TOKEN", "", "is missing"),
+        ("WEB_API_TOKEN", "fifteen-letters", "is easily guessed"),
         ("SLACK_BOT_TOKEN", " \t", "is missing"),
         ("SLACK_BOT_TOKEN", "xapp-1", "begins with xoxb-"),
         ("SLACK_BOT_TOKEN", "xoxp-1", "begins with xoxb-"),
