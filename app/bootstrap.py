@@ -61,7 +61,7 @@ from app.tools.found import own_tools
 from app.tools.home import home_tools
 from app.tools.tool import Tool
 from app.tools.toolbox import Toolbox, are_trusted
-from app.turns.answer import Answerer, Bill
+from app.turns.answer import Answerer, Bill, OpenReply
 from app.turns.prepare import Preparation
 from app.turns.reply import Reply
 from app.turns.run_turn import TurnRunner
@@ -221,23 +221,10 @@ async def _start_answering(
     stack.push_async_callback(replies.close)
     worker = _worker(database, store, replies)
     stack.push_async_callback(worker.close)
-    intake = Intake(
-        inbox=Inbox(database, policy),
-        people=people,
-        policy=policy,
-        message_added=worker.message_added,
-        conversation_changed=worker.conversation_changed,
-        request_local_stop=worker.request_stop,
-        more_people=replies.more_people,
-        tell=outbound.post_ephemeral,
-    )
+    intake = _intake(database, policy, people, outbound, worker=worker, replies=replies)
     stack.push_async_callback(intake.close)
-
-    async def open_reply(turn: Turn) -> Reply:
-        return await replies.open(turn, holds_lease=lambda: worker.holds(turn.lease))
-
     answerer = Answerer(
-        open_reply=open_reply,
+        open_reply=_opener(replies, worker),
         name_of=people.name_of,
         preparation=Preparation(
             store=store,
@@ -262,6 +249,27 @@ async def _start_answering(
     return worker, intake, answerer
 
 
+def _intake(
+    database: Database,
+    policy: AnswerPolicy,
+    people: People,
+    outbound: Outbound,
+    *,
+    worker: Worker,
+    replies: Replies,
+) -> Intake:
+    return Intake(
+        inbox=Inbox(database, policy),
+        people=people,
+        policy=policy,
+        message_added=worker.message_added,
+        conversation_changed=worker.conversation_changed,
+        request_local_stop=worker.request_stop,
+        more_people=replies.more_people,
+        tell=outbound.post_ephemeral,
+    )
+
+
 def _worker(database: Database, store: TurnStore, replies: Replies) -> Worker:
     return Worker(
         secrets.token_hex(8),
@@ -270,6 +278,17 @@ def _worker(database: Database, store: TurnStore, replies: Replies) -> Worker:
         wakeup=Wakeup(),
         show_queued=replies.show_queued,
     )
+
+
+def _opener(replies: Replies, worker: Worker) -> OpenReply:
+    async def open_reply(turn: Turn) -> Reply:
+        return await replies.open(
+            turn,
+            holds_lease=lambda: worker.holds(turn.lease),
+            request_stop=worker.request_stop,
+        )
+
+    return open_reply
 
 
 def _policy(settings: Settings) -> AnswerPolicy:

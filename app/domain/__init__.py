@@ -193,10 +193,36 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeletedReply:
+    """Somebody removed a message of ours; Slack does not tell who."""
+
+    thread: SlackThread
+    ts: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionStop:
+    """Somebody pressed Slack's own Stop in a thread, at `pressed_at` (Slack's time).
+
+    `message_ts` names the messages that were being written, if Slack knows any.
+    """
+
+    thread: SlackThread
+    user_id: str
+    pressed_at: str
+    message_ts: tuple[str, ...] = ()
+
+
+# No user id looks so.
+REPLY_DELETED = "-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StopRequest:
     """A turn is to end; `stopped_by` is a Slack user id.
 
-    It is empty when nobody asked for it: what the turn answers was deleted.
+    It is empty when nobody asked for it: what the turn answers was deleted. When
+    somebody unknown did, by deleting the answer, it is REPLY_DELETED.
     """
 
     turn_id: int
@@ -325,5 +351,6 @@ class Ending:
     incomplete_reason: str | None = None
     stopped_by: str | None = None
     question_deleted: bool = False
+    reply_deleted: bool = False
     changed_something: bool = False
     blocked_by: str | None = None

@@ -64,6 +64,11 @@ class Acts:
         person, message = self._own(user, channel, ts)
         self._workspace.delete(message, person.user_id)
 
+    def remove(self, user: str, channel: str, ts: str) -> None:
+        """Delete anybody's message, as those may whom the workspace lets do so."""
+        person, place = self._at(user, channel)
+        self._workspace.delete(self._there(place, ts), person.user_id)
+
     def react(
         self, user: str, channel: str, ts: str, name: str, *, added: bool = True
     ) -> None:
@@ -162,15 +167,24 @@ class Acts:
             event["view"] = view
         self._send("app_home_opened", event)
 
-    def stop_session(self, user: str, channel: str, thread_ts: str) -> None:
-        """Press Slack's own Stop of an agent session."""
+    def stop_session(
+        self,
+        user: str,
+        channel: str,
+        thread_ts: str,
+        streaming: Sequence[str] = (),
+    ) -> None:
+        """Press Slack's own Stop of an agent session.
+
+        `streaming` are the messages that were being streamed, by their ts.
+        """
         person, place = self._at(user, channel)
         event = {
             "type": "agent_session_stopped",
             "channel": place.channel_id,
             "thread_ts": thread_ts,
             "user": person.user_id,
-            "streaming_message_ts": [],
+            "streaming_message_ts": list(streaming),
             "event_ts": self._workspace.next_ts(),
         }
         self._send("agent_session_stopped", event)

@@ -21,6 +21,8 @@ GET /control/notifications?user=USER
 POST /control/say      {user, channel, text, thread_ts?, files?} -> {ts}
 POST /control/edit     {user, channel, ts, text}
 POST /control/delete   {user, channel, ts}
+POST /control/remove   {user, channel, ts}            anybody's message, as an admin
+POST /control/stop     {user, channel, thread_ts, streaming?}   Slack's own Stop
 POST /control/react    {user, channel, ts, name, added?}
 POST /control/click    {user, channel, ts, action_id} -> {status}  (504: no answer)
 POST /control/command  {user, channel, command, text} -> {status}
@@ -68,6 +70,8 @@ class Control:
             "say": self._say,
             "edit": self._edit,
             "delete": self._delete,
+            "remove": self._remove,
+            "stop": self._stop,
             "react": self._react,
             "click": self._click,
             "command": self._command,
@@ -185,6 +189,16 @@ class Control:
 
     def _delete(self, given: Json) -> Json:
         self._acts.delete(given["user"], given["channel"], given["ts"])
+        return {}
+
+    def _remove(self, given: Json) -> Json:
+        self._acts.remove(given["user"], given["channel"], given["ts"])
+        return {}
+
+    def _stop(self, given: Json) -> Json:
+        named = [str(ts) for ts in given.get("streaming") or ()]
+        where = (given["user"], given["channel"], given["thread_ts"])
+        self._acts.stop_session(*where, named)
         return {}
 
     def _react(self, given: Json) -> Json:

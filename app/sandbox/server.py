@@ -271,6 +271,10 @@ class Sandbox:
         """Delete one's own message."""
         self._acts.delete(user, channel, ts)
 
+    async def remove(self, user: str, channel: str, ts: str) -> None:
+        """Delete anybody's message, the bot's too, as an admin may."""
+        self._acts.remove(user, channel, ts)
+
     async def react(self, user: str, channel: str, ts: str, name: str) -> None:
         """Put an emoji on a message."""
         self._acts.react(user, channel, ts, name)
@@ -303,9 +307,15 @@ class Sandbox:
         """Open the app's page in Slack."""
         self._acts.open_home(user, tab)
 
-    async def stop_session(self, user: str, channel: str, thread_ts: str) -> None:
-        """Press Slack's own Stop of an agent session."""
-        self._acts.stop_session(user, channel, thread_ts)
+    async def stop_session(
+        self,
+        user: str,
+        channel: str,
+        thread_ts: str,
+        streaming: Sequence[str] = (),
+    ) -> None:
+        """Press Slack's own Stop of an agent session, with messages that it names."""
+        self._acts.stop_session(user, channel, thread_ts, streaming)
 
     # What there is to see
 

@@ -14,7 +14,7 @@ from app import telemetry
 from app.slack.bot import Bot
 from app.slack.clicks import Clicks
 from app.slack.intake import Intake
-from app.slack.listeners import actions, catch_all, messages
+from app.slack.listeners import actions, catch_all, messages, sessions
 from app.slack.payloads import Kind, Payload, installed_team, kind_of
 
 log = logging.getLogger(__name__)
@@ -47,6 +47,7 @@ def build_bolt(
     bolt.use(_OnlyFor(bot.team_id))
     messages.listen(bolt, bot, intake)
     actions.listen(bolt, bot, clicks)
+    sessions.listen(bolt, bot, intake)
     catch_all.listen(bolt)
     return bolt
 

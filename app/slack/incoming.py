@@ -8,11 +8,11 @@ mentions the bot nor stands in a thread: nothing of it is kept.
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 from app.domain import (
     ChannelKind,
     DeletedMessage,
+    DeletedReply,
     IncomingMessage,
     SharedFile,
     SlackThread,
@@ -52,7 +52,7 @@ class Dropped:
     reason: str
 
 
-Read = IncomingMessage | DeletedMessage | Dropped
+Read = IncomingMessage | DeletedMessage | DeletedReply | Dropped
 
 
 def read_event(body: Payload, bot: Bot) -> Read:
@@ -117,7 +117,7 @@ def storable(text: str) -> str:
     return _UNSTORABLE.sub("\ufffd", text[:MAX_TEXT])
 
 
-def valid_ts(value: str | None) -> str | None:
+def valid_ts(value: object) -> str | None:
     """Return `value` if it is a Slack timestamp, else None."""
     return _matching(_TS, value)
 
@@ -198,13 +198,21 @@ def _version(message: Payload, event: Payload) -> str | None:
     return max((date for date in valid if date), key=float, default=None)
 
 
-def _read_deletion(event: Payload, bot: Bot) -> DeletedMessage | Dropped:
+def _read_deletion(event: Payload, bot: Bot) -> DeletedMessage | DeletedReply | Dropped:
     before = object_at(event, "previous_message")
     if before and is_own(before, bot):
-        return Dropped("own")
+        return _deleted_reply(before, event, bot)
     if before and not before.get("edited") and _was_never_ours(before, event, bot):
         return Dropped("unrelated")
     return _deleted(event, text_at(event, "deleted_ts"), bot)
+
+
+def _deleted_reply(before: Payload, event: Payload, bot: Bot) -> DeletedReply | Dropped:
+    place = _place(before, event, bot)
+    if place is None or place.ts == place.thread.thread_ts:
+        # All that we write stands in threads of others.
+        return Dropped("own")
+    return DeletedReply(thread=place.thread, ts=place.ts)
 
 
 def _was_never_ours(before: Payload, event: Payload, bot: Bot) -> bool:
@@ -329,5 +337,5 @@ def _line(text: str) -> str:
     return _CONTROLS.sub(" ", text)[:_MAX_NAME].strip()
 
 
-def _matching(pattern: re.Pattern[str], value: Any) -> str | None:  # noqa: ANN401
+def _matching(pattern: re.Pattern[str], value: object) -> str | None:
     return value if isinstance(value, str) and pattern.fullmatch(value) else None

@@ -9,8 +9,10 @@ from app import telemetry
 from app.crash import crash
 from app.domain import (
     DeletedMessage,
+    DeletedReply,
     IncomingMessage,
     Refusal,
+    SessionStop,
     SlackThread,
     StopRequest,
 )
@@ -120,6 +122,18 @@ class Intake:
         if not (is_here or is_known):
             self.tell_later(thread, user_id, _FINISHED)
 
+    async def session_stopped(self, stop: SessionStop) -> None:
+        """End the turn that Slack's own Stop was pressed for, if it still goes on."""
+        person = self._people.cached(stop.thread.team_id, stop.user_id)
+        if person and person.is_stranger and not self._policy.allow_external:
+            self.tell_later(stop.thread, stop.user_id, _REFUSALS[Refusal.STRANGER])
+            return
+        await self._stop_by_sign(stop)
+
+    async def reply_deleted(self, deleted: DeletedReply) -> None:
+        """End the turn whose answer somebody removed, if it still goes on."""
+        await self._stop_by_sign(deleted)
+
     async def tell_refusal(
         self, thread: SlackThread, user_id: str, refusal: Refusal, *, in_thread: bool
     ) -> None:
@@ -139,6 +153,12 @@ class Intake:
                 task.cancel()
             if late:
                 await asyncio.wait(late)
+
+    async def _stop_by_sign(self, sign: SessionStop | DeletedReply) -> None:
+        stop = await self._inbox.stop_by_sign(sign)
+        if stop:
+            self._request_local_stop(stop)
+        telemetry.count("intake.signs_heeded" if stop else "intake.signs_too_late")
 
     def _follow_up(self, added: Added) -> None:
         if added.needs_mentions:

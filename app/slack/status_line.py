@@ -47,11 +47,8 @@ def final_line(ending: Ending) -> str:
             parts.append(f"took longer than {_rounded_down(ending.seconds)}")
             if ending.changed_something:
                 parts.append(_changes(ending))
-        case RunStatus.CANCELLED if ending.question_deleted:
-            parts.append("question deleted")
         case RunStatus.CANCELLED:
-            by = f" by {ending.stopped_by}" if ending.stopped_by else ""
-            parts.append(f"stopped{by} after {duration(ending.seconds)}")
+            parts.append(_end_of_it(ending))
         case _:
             pass
     if ending.bill:
@@ -66,6 +63,15 @@ def _status(run: Run | None) -> str:
     if run.retry_in or run.status is RunStatus.REQUIRES_ACTION:
         return "in progress"
     return run.status.value.replace("_", " ")
+
+
+def _end_of_it(ending: Ending) -> str:
+    if ending.question_deleted:
+        return "question deleted"
+    if ending.reply_deleted:
+        return "answer deleted"
+    by = f" by {ending.stopped_by}" if ending.stopped_by else ""
+    return f"stopped{by} after {duration(ending.seconds)}"
 
 
 def _why(ending: Ending) -> str:

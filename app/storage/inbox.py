@@ -12,8 +12,10 @@ from sqlalchemy import bindparam, func, select, update
 
 from app.crash import crash
 from app.domain import (
+    REPLY_DELETED,
     ChannelKind,
     DeletedMessage,
+    DeletedReply,
     Ending,
     Follow,
     IncomingMessage,
@@ -22,10 +24,12 @@ from app.domain import (
     Person,
     Refusal,
     RunStatus,
+    SessionStop,
     SlackThread,
     StopRequest,
     TurnState,
 )
+from app.storage.aims import is_meant_for_turn
 from app.storage.database import Database, Transaction
 from app.storage.endings import end_turn
 from app.storage.entries import (
@@ -196,6 +200,21 @@ class Inbox:
             await _stop(transaction, place, stopped_by)
             await place.settle(transaction)
             return True
+
+    async def stop_by_sign(
+        self, sign: SessionStop | DeletedReply
+    ) -> StopRequest | None:
+        """Ask that the turn ends that the sign is about; None if that is over."""
+        async with self._database.write() as transaction:
+            place = await hold_thread(transaction, sign.thread)
+            if place is None or place.turn_id is None:
+                return None
+            if not await is_meant_for_turn(transaction, place, sign):
+                return None
+            by = sign.user_id if isinstance(sign, SessionStop) else REPLY_DELETED
+            stop = await _stop(transaction, place, by)
+            await place.settle(transaction)
+            return stop
 
     async def _add_ours(
         self,
@@ -384,7 +403,12 @@ async def _stop(
             turn_id=place.turn_id,
             epoch=place.epoch,
         )
-        ending = Ending(status=RunStatus.CANCELLED, stopped_by=stopped_by)
+        is_deleted = stopped_by == REPLY_DELETED
+        ending = Ending(
+            status=RunStatus.CANCELLED,
+            stopped_by=None if is_deleted else stopped_by,
+            reply_deleted=is_deleted,
+        )
         await end_turn(transaction, lease, ending, TurnState.CANCELLED)
         place.state, place.turn_id = "idle", None
     return stop

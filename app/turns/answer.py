@@ -11,6 +11,7 @@ from typing import TypeVar
 from app import telemetry
 from app.crash import crash
 from app.domain import (
+    REPLY_DELETED,
     DataMessage,
     Ending,
     Run,
@@ -59,6 +60,16 @@ class TurnStop:
     def is_question_deleted(self) -> bool:
         """Whether the turn is to end because what it answers is gone."""
         return self.stopped_by == ""
+
+    @property
+    def is_reply_deleted(self) -> bool:
+        """Whether the turn is to end because somebody removed its answer."""
+        return self.stopped_by == REPLY_DELETED
+
+    @property
+    def person(self) -> str | None:
+        """Who asked for it, if that is known."""
+        return None if self.is_reply_deleted else self.stopped_by or None
 
     def request(self, stop: StopRequest) -> None:
         """Ask for the end; only the first to ask is named."""
@@ -218,8 +229,8 @@ class Answerer:
         telemetry.count(f"turns.{run.status}")
         usage = usage_of(turn, run)
         stopped_by = None
-        if run.status is RunStatus.CANCELLED and stop.stopped_by:
-            stopped_by = await self.name_of(turn.lease.team_id, stop.stopped_by)
+        if run.status is RunStatus.CANCELLED and stop.person:
+            stopped_by = await self.name_of(turn.lease.team_id, stop.person)
         is_broken = run.status in (RunStatus.FAILED, RunStatus.EXPIRED)
         return Ending(
             status=run.status,
@@ -231,6 +242,7 @@ class Answerer:
             incomplete_reason=run.incomplete_reason,
             stopped_by=stopped_by,
             question_deleted=stop.is_question_deleted,
+            reply_deleted=stop.is_reply_deleted,
             changed_something=is_broken and await self.runner.has_changed(turn),
         )
 

@@ -8,8 +8,10 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from app.domain import (
     DeletedMessage,
+    DeletedReply,
     IncomingMessage,
     Person,
+    SessionStop,
     SlackThread,
     StopRequest,
 )
@@ -34,6 +36,7 @@ class InboxDouble(Inbox):
         self.deleted: list[DeletedMessage] = []
         self.people: list[Person | None] = []
         self.stops: list[tuple[int, str]] = []
+        self.signs: list[SessionStop | DeletedReply] = []
         self.running: set[int] = set()
         self.failure: Exception | None = None
         self.is_open = asyncio.Event()
@@ -67,6 +70,13 @@ class InboxDouble(Inbox):
         await self._commit()
         self.stops.append((turn_id, stopped_by))
         return turn_id in self.running
+
+    async def stop_by_sign(
+        self, sign: SessionStop | DeletedReply
+    ) -> StopRequest | None:
+        await self._commit()
+        self.signs.append(sign)
+        return None
 
     async def _commit(self) -> None:
         await self.is_open.wait()

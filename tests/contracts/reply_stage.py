@@ -14,6 +14,7 @@ from app.domain import (
     Run,
     RunStatus,
     SlackThread,
+    StopRequest,
     StoredDataMessage,
     Turn,
     TurnMessage,
@@ -93,6 +94,7 @@ class House:
     bots: frozenset[str] = frozenset()
     owner: int = 1
     replies: Replies | None = None
+    stops: list[StopRequest] = field(default_factory=list)
 
     async def open(self, turn: Turn | None = None) -> EditedReply:
         self.replies = Replies(
@@ -108,7 +110,9 @@ class House:
         )
         owner = self.owner
         return await self.replies.open(
-            turn or a_turn(), holds_lease=lambda: self.owner == owner
+            turn or a_turn(),
+            holds_lease=lambda: self.owner == owner,
+            request_stop=self.stops.append,
         )
 
     async def is_bot(self, _team_id: str, user_id: str) -> bool:

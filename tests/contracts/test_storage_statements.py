@@ -7,6 +7,7 @@ from sqlalchemy import insert, text
 
 from app.domain import (
     DataMessage,
+    DeletedReply,
     Ending,
     PartKind,
     ReplyPart,
@@ -82,6 +83,7 @@ async def _everything(queue: Queue) -> None:
     await parts.forget(lease, 0)
     await queue.inbox.delete(removed(aside))
     await queue.inbox.request_stop(TEAM, turn.turn_id, BEN)
+    await queue.inbox.stop_by_sign(DeletedReply(thread=turn.thread, ts=at(9)))
     await queue.store.stop_requested(lease)
     await queue.store.release(lease)
     turn = await queue.claim_one()

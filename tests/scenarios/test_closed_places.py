@@ -89,7 +89,6 @@ async def test_an_answer_in_a_channel_that_was_archived_ends_and_is_kept(
     "code",
     [
         "edit_window_closed",
-        "message_not_found",
         "a_word_from_the_future",
     ],
 )

@@ -11,7 +11,6 @@ from app.slack.payloads import Payload, text_at
 
 # Subscribed to, so that Slack need not ask for another installation later on.
 COUNTED_EVENTS = (
-    "agent_session_stopped",
     "app_context_changed",
     "app_home_opened",
     "app_uninstalled",

@@ -3,7 +3,7 @@
 from slack_bolt.async_app import AsyncApp
 
 from app import telemetry
-from app.domain import DeletedMessage, IncomingMessage
+from app.domain import DeletedMessage, DeletedReply, IncomingMessage
 from app.slack.bot import Bot
 from app.slack.incoming import Dropped, read_event
 from app.slack.intake import Intake
@@ -21,6 +21,8 @@ def listen(bolt: AsyncApp, bot: Bot, intake: Intake) -> None:
                 await intake.message(message)
             case DeletedMessage() as deleted:
                 await intake.deleted(deleted)
+            case DeletedReply() as deleted:
+                await intake.reply_deleted(deleted)
             case Dropped(reason):
                 telemetry.count(f"slack.dropped.{reason}")
 

@@ -16,6 +16,7 @@ from app.domain import Ending, Run, RunStatus, StoredDataMessage, Turn
 from app.errors import (
     DatabaseUnavailable,
     LeaseLost,
+    MessageGone,
     PayloadRefused,
     RateLimited,
     SlackError,
@@ -37,6 +38,8 @@ from app.slack.text import neutralise
 _LONG = 4_000
 _LONG_GAP = 3.0
 _PATIENCE_FOR_TEXT = 2.0
+# Slack's word for it.
+_DELETED = "message_not_found"
 _SENTENCE = re.compile(r"[.!?:](?:\s|$)|[\n。！？]")  # noqa: RUF001 - their full stops
 
 
@@ -49,8 +52,10 @@ class EditedReply:
         turn: Turn,
         links: LinkPolicy,
         holds_lease: Callable[[], bool],
+        on_deleted: Callable[[], object],
     ) -> None:
         self._desk = desk
+        self._on_deleted = on_deleted
         self._turn = turn
         self._standing = Standing()
         self._story = Story(lambda text: len(neutralise(text, links)))
@@ -69,6 +74,7 @@ class EditedReply:
         self._seen_data: set[int] = set()
         self._error: BaseException | None = None
         self._is_closed = False
+        self._is_silent = False
 
     async def open(self) -> None:
         """Give the first sign, or go on in the messages that the turn has already."""
@@ -96,12 +102,12 @@ class EditedReply:
 
     def append(self, delta: str) -> None:
         """Add text to show soon."""
-        if not self._is_closed:
+        if not self._is_mute:
             self._changed(self._story.append(delta))
 
     def replace(self, text: str) -> None:
         """Put `text` in the place of the message begun last."""
-        if not self._is_closed:
+        if not self._is_mute:
             self._changed(self._story.replace(text))
 
     def show_status(self, run: Run) -> None:
@@ -143,7 +149,7 @@ class EditedReply:
 
     def attach(self, data: StoredDataMessage) -> None:
         """Show a data message after the text so far, once."""
-        if self._is_closed or data.seq in self._seen_data:
+        if self._is_mute or data.seq in self._seen_data:
             return
         self._seen_data.add(data.seq)
         self._changed(self._story.show_newest())
@@ -176,9 +182,12 @@ class EditedReply:
         if not self._is_closed:
             self._standing.ending = ending
             self._story.pass_done()
-            self._story.tidy()
+            if ending.reply_deleted:
+                self._fall_silent()
+            if not self._is_silent:
+                self._story.tidy()
             for part in self._story.parts:
-                if part.ts is not None:
+                if part.ts is not None or self._is_silent:
                     self._mark(part, Priority.FINAL)
             self._offer_post()
             try:
@@ -186,13 +195,13 @@ class EditedReply:
                 await self._tell_news(ending)
             finally:
                 self._close(None)
-        return self._blocked_by()
+        return self._blocked_by() or (_DELETED if self._is_silent else None)
 
     async def _tell_news(self, ending: Ending) -> None:
         """Call who asked, if they have reason not to look here any more."""
         asked = tuple(message.author_id for message in self._turn.wanted)
         told = news(ending, asked, self._desk.notify_after)
-        if told and not self._error:
+        if told and not (self._error or self._is_silent):
             await self._notes.post(told)
 
     async def _all_shown(self) -> None:
@@ -255,7 +264,7 @@ class EditedReply:
     def _offer_post(self) -> None:
         """Let the next part be posted; those after it follow when it is there."""
         part = self._story.next_to_post
-        if part is None or self._is_closed:
+        if part is None or self._is_mute:
             return
         following = self._story.parts[self._story.parts.index(part) :]
         if self._standing.ending:
@@ -313,7 +322,9 @@ class EditedReply:
         final = Priority.FINAL if self._standing.ending else Priority.TEXT
         try:
             was_in_doubt = part.is_in_doubt
-            is_sent = await self._posting.bring_up_to_date(part)
+            is_sent = await self._posting.bring_up_to_date(
+                part, may_post=not self._is_silent
+            )
         except (SlackUnavailable, RateLimited, DatabaseUnavailable):
             raise
         except PayloadRefused as error:
@@ -323,6 +334,9 @@ class EditedReply:
             telemetry.count("slack.shown_plain")
             part.is_plain = True
             self._mark(part, final)
+            return True
+        except MessageGone:
+            self._is_gone(part)
             return True
         except (SlackError, UnsafePayload, LeaseLost) as error:
             self._close(error)
@@ -336,6 +350,26 @@ class EditedReply:
         is_long = isinstance(part, TextPart) and part.size > _LONG
         self._message_of(part).gap = _LONG_GAP if is_long else GAP
         return is_sent
+
+    @property
+    def _is_mute(self) -> bool:
+        return self._is_closed or self._is_silent
+
+    def _is_gone(self, part: Part) -> None:
+        """Somebody has removed a part; of the text, that is to say: enough."""
+        self._desk.scheduler.close_message(self._message_of(part))
+        self._story.remove(part)
+        if isinstance(part, TextPart):
+            self._fall_silent()
+            if not self._standing.ending:
+                self._on_deleted()
+        else:
+            self._offer_post()
+
+    def _fall_silent(self) -> None:
+        """Post nothing any more; what still stands there is brought to its end."""
+        self._is_silent = True
+        self._story.keep_what_stands()
 
     def _close(self, error: BaseException | None) -> None:
         """Send nothing more."""

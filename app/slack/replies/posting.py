@@ -1,12 +1,13 @@
 """Brings one Slack message of a reply up to date, and writes down what Slack has."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from app import telemetry
 from app.crash import crash
 from app.domain import PartKind, ReplyPart, StoredDataMessage, Turn
-from app.errors import SlackUnavailable
+from app.errors import MessageGone, SlackUnavailable
 from app.slack.blocks import (
     Button,
     Payload,
@@ -52,8 +53,8 @@ class Posting:
         self._about = about(turn.wanted[-1].text if turn.wanted else "")
         self._noted_text: str | None = None
 
-    async def bring_up_to_date(self, part: Part) -> bool:
-        """Send what is new in `part`; false if nothing is."""
+    async def bring_up_to_date(self, part: Part, *, may_post: bool = True) -> bool:
+        """Send what is new in `part`; false if nothing is, or nothing may be posted."""
         if part.is_surplus:
             return await self._remove(part)
         if part not in self._story.parts:
@@ -62,6 +63,8 @@ class Posting:
             return True
         # What a former owner shows is not overwritten by less of it.
         if part.ts is not None and self._story.draft.is_held:
+            return False
+        if part.ts is None and not may_post:
             return False
         payload = await self._payload(part)
         is_new = payload != part.shown
@@ -160,9 +163,11 @@ class Posting:
 
     async def _remove(self, part: Part) -> bool:
         if part.ts is not None:
-            await self._desk.outbound.delete(
-                self._turn.thread, part.ts, may_send=self._holds_lease
-            )
+            # Somebody may have removed it before us.
+            with suppress(MessageGone):
+                await self._desk.outbound.delete(
+                    self._turn.thread, part.ts, may_send=self._holds_lease
+                )
         if part.part_no is not None:
             await self._desk.parts.forget(self._turn.lease, part.part_no)
         return True

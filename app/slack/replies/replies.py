@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from app.domain import SlackThread, Turn, TurnMessage
+from app.domain import REPLY_DELETED, SlackThread, StopRequest, Turn, TurnMessage
 from app.slack.links import LinkPolicy, links_in
 from app.slack.outbound import Outbound
 from app.slack.replies.desk import Desk, FirstPaint, nobody
@@ -28,6 +28,10 @@ log = logging.getLogger(__name__)
 
 async def _sleep_until(moment: float) -> None:
     await asyncio.sleep(max(0.0, moment - time.monotonic()))
+
+
+def _unheard(_: StopRequest) -> None:
+    pass
 
 
 class Replies:
@@ -72,16 +76,26 @@ class Replies:
             first_paint=FirstPaint(first_paint),
         )
 
-    async def open(self, turn: Turn, *, holds_lease: Callable[[], bool]) -> EditedReply:
+    async def open(
+        self,
+        turn: Turn,
+        *,
+        holds_lease: Callable[[], bool],
+        request_stop: Callable[[StopRequest], object] = _unheard,
+    ) -> EditedReply:
         """Give the first sign of an answer, or go on in what the turn shows already.
 
-        Nothing is sent to Slack once `holds_lease` is false. Raises
+        Nothing is sent to Slack once `holds_lease` is false. Where a message turns out
+        to be removed while the answer grows, `request_stop` is called. Raises
         DatabaseUnavailable.
         """
+        stop = StopRequest(turn_id=turn.turn_id, stopped_by=REPLY_DELETED)
         links = link_policy(
             turn, self._allowed_link_hosts, trusts_tools=self._trusts_tools
         )
-        reply = EditedReply(self._desk, turn, links, holds_lease)
+        reply = EditedReply(
+            self._desk, turn, links, holds_lease, lambda: request_stop(stop)
+        )
         _keep(self._latest, turn.thread, reply)
         if self._to_be_said.pop(turn.thread, False):
             reply.show_more_people()

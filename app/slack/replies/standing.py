@@ -33,7 +33,8 @@ class Standing:
         ending = self.ending
         if ending is None:
             return Action.STOP
-        if ending.status.may_be_retried and not ending.question_deleted:
+        is_unwanted = ending.question_deleted or ending.reply_deleted
+        if ending.status.may_be_retried and not is_unwanted:
             return Action.RETRY
         was_cut = ending.status is RunStatus.INCOMPLETE
         # What a provider has filtered it would filter again.

@@ -260,6 +260,18 @@ class Story:
         for part in self.texts:
             self._discard(part)
 
+    def remove(self, gone: Part) -> None:
+        """Somebody has removed a message; what it has not shown yet gets another."""
+        due = [each for each in gone.data if each.seq not in gone.saved_seqs]
+        place = [part is gone for part in self.parts].index(True)
+        self.parts.pop(place)
+        if due and isinstance(gone, DataPart):
+            self.parts.insert(place, DataPart(data=due))
+
+    def keep_what_stands(self) -> None:
+        """Have no parts but those whose post has begun."""
+        self.parts = [part for part in self.parts if part.is_above]
+
     def newest_text(self) -> TextPart:
         """The newest text part, a new one where there is none at all."""
         texts = self.texts

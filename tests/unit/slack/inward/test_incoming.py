@@ -2,7 +2,13 @@
 
 import pytest
 
-from app.domain import ChannelKind, DeletedMessage, IncomingMessage
+from app.domain import (
+    ChannelKind,
+    DeletedMessage,
+    DeletedReply,
+    IncomingMessage,
+    SlackThread,
+)
 from app.slack.incoming import Dropped, Read, read_event
 from tests.unit.slack.inward.recorded import (
     ANA,
@@ -219,13 +225,34 @@ def test_the_mention_that_comes_with_an_edit_says_which_version_it_is() -> None:
         ("message_changed_own_echo", "own"),
         ("message_own", "own"),
         ("message_channel_join", "subtype"),
-        ("message_deleted_own", "own"),
         ("message_deleted_unrelated", "unrelated"),
         ("app_home_opened", "not a message"),
     ],
 )
 def test_what_slack_tells_beside_is_dropped(name: str, reason: str) -> None:
     assert dropped(name) == reason
+
+
+def test_a_removed_message_of_ours_is_known_by_its_thread() -> None:
+    thread = SlackThread(team_id=BOT.team_id, channel_id=CHANNEL, thread_ts=ROOT_TS)
+
+    found = read("message_deleted_own")
+
+    assert found == DeletedReply(thread=thread, ts="1800000009.000100")
+
+
+@pytest.mark.parametrize("thread_ts", [..., "1800000009.000100", "soon"])
+def test_a_removed_message_of_ours_outside_of_threads_is_dropped(
+    thread_ts: object,
+) -> None:
+    before = dict(recorded("message_deleted_own")["event"]["previous_message"])
+    before["thread_ts"] = thread_ts
+    if thread_ts is ...:
+        del before["thread_ts"]
+
+    reason = dropped("message_deleted_own", previous_message=before)
+
+    assert reason in ("own", "malformed")
 
 
 def test_an_edit_without_the_version_before_counts_only_when_slack_dates_it() -> None:
