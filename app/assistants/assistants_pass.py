@@ -16,6 +16,7 @@ from app.assistants.assistants_events import (
     WireEvent,
     read_event,
 )
+from app.assistants.bounds import MOST_CALLS, MOST_TEXT
 from app.assistants.sse import ServerEvent
 from app.assistants.wire_errors import (
     UNREADABLE,
@@ -59,6 +60,7 @@ class RunReader:
         self.run = run
         self._known = frozenset(known)
         self._texts: dict[str, list[str]] = {}
+        self._text_left = MOST_TEXT
         self._whole: set[str] = set()
         self._open = ""
         self._told_last = ""
@@ -131,6 +133,8 @@ class RunReader:
         text = message.text
         if not text or message.id in self._known or message.id in self._whole:
             return ()
+        if len(text) > MOST_TEXT:
+            raise failures.too_large()
         opened = self._opened(message.id)
         self._texts[message.id] = [text]
         self._whole.add(message.id)
@@ -140,6 +144,9 @@ class RunReader:
     def _text_added(self, message_id: str, text: str) -> Sequence[RunEvent]:
         if not text:
             return ()
+        self._text_left -= len(text)
+        if self._text_left < 0:
+            raise failures.too_large()
         opened = self._opened(message_id)
         self._texts.setdefault(message_id, []).append(text)
         return [*opened, TextDelta("thread.message.delta", text)]
@@ -200,6 +207,8 @@ def _status(word: str, name: str | None) -> RunStatus:
 
 
 def _calls(required: Sequence[RequiredCall]) -> tuple[ToolCall, ...]:
+    if len(required) > MOST_CALLS:
+        raise failures.too_large()
     return tuple(
         ToolCall(
             call_id=call.id.replace("\0", ""),

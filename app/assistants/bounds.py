@@ -1,6 +1,6 @@
 """What a model's server may send: no more than can be held, and nothing packed.
 
-Streams are bounded event by event where they are read; all else is bounded here.
+Each event of a stream is bounded where it is decoded.
 """
 
 from collections.abc import AsyncIterator
@@ -11,6 +11,11 @@ import httpx2
 from app.assistants import failures
 from app.assistants.sse import MAX_EVENT_BYTES
 
+# Of one pass: calls, and characters of text. Models write less than either.
+MOST_CALLS = 128
+MOST_TEXT = 1_000_000
+# Of one stream, in bytes: a character of text travels in a hundred.
+MOST_STREAMED = 256 * 1024 * 1024
 STREAM_TYPE = "text/event-stream"
 # What comes packed can't be bounded before it is unpacked.
 PLAIN = {"Accept-Encoding": "identity"}

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from app.assistants import failures
+from app.assistants.bounds import MOST_CALLS, MOST_TEXT
 from app.assistants.items import parts_in, text_in
 from app.assistants.responses_events import (
     ENDINGS,
@@ -64,6 +65,7 @@ class PassReader:
         self._is_first = first
         self._done: dict[int, Item] = {}
         self._texts: dict[int, list[str]] = {}
+        self._text_left = MOST_TEXT
         self._notes: set[int] = set()
         self._open: int | None = None
         self._told_last = ""
@@ -116,6 +118,9 @@ class PassReader:
     def _text_added(self, index: int, delta: str) -> Sequence[RunEvent]:
         if not delta:
             return ()
+        self._text_left -= len(delta)
+        if self._text_left < 0:
+            raise failures.too_large()
         self._texts.setdefault(index, []).append(delta)
         if index in self._notes:
             return ()
@@ -135,6 +140,8 @@ class PassReader:
         text = _text_of(item)
         if not text:
             return ()
+        if len(text) > MOST_TEXT:
+            raise failures.too_large()
         if _is_note(item):
             return [StepUpdate("thread.run.step.completed", _few_words(text))]
         told = TextDone("thread.message.completed", text, _citations_of(item))
@@ -256,6 +263,8 @@ def _with_calls(items: Iterable[Item]) -> tuple[list[Item], tuple[ToolCall, ...]
         calls[call_id] = call
         its = {"call_id": call_id, "name": name, "arguments": arguments}
         completed.append({**item, **its})
+    if len(calls) > MOST_CALLS:
+        raise failures.too_large()
     return completed, tuple(calls.values())
 
 

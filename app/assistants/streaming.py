@@ -12,7 +12,7 @@ import openai
 from openai._types import RequestOptions
 
 from app.assistants import failures
-from app.assistants.bounds import STREAM_TYPE
+from app.assistants.bounds import MOST_STREAMED, STREAM_TYPE
 from app.assistants.patience import Limits, Patience, Silence
 from app.assistants.sse import EventDecoder, ServerEvent
 from app.errors import AssistantError
@@ -43,14 +43,18 @@ class ServerStream:
     async def batches(self) -> AsyncGenerator[list[ServerEvent]]:
         """Yield the events that came in together, until the server ends the stream.
 
-        Raises StreamEndedEarly when it is cut or silent for too long, TimeoutError
-        when the run's deadline has passed.
+        Raises StreamEndedEarly when it is cut or silent for too long, AssistantRefused
+        when it is too much, TimeoutError when the run's deadline has passed.
         """
         decoder = EventDecoder()
         wait_for, seconds = self._patience.wait_for, self._limits.first_event
+        left = MOST_STREAMED
         try:
             async with aclosing(self._response.aiter_bytes()) as chunks:
                 while chunk := await wait_for(anext(chunks, b""), seconds):
+                    left -= len(chunk)
+                    if left < 0:
+                        raise failures.too_large()
                     if batch := decoder.feed(chunk):
                         seconds = self._limits.gap
                         yield batch

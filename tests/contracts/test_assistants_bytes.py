@@ -92,7 +92,8 @@ async def test_a_line_that_never_ends_is_given_up_and_hung_up_on(
 
 async def test_an_event_of_ten_megabytes_is_read(server: RawServer):
     long = "x" * 10 * _MEBIBYTE
-    event = f'event: response.output_text.delta\ndata: {{"delta":"{long}"}}\n\n'
+    item = f'{{"type":"reasoning","encrypted_content":"{long}"}}'
+    event = f'event: response.output_item.done\ndata: {{"item":{item}}}\n\n'
     end = b'event: response.completed\ndata: {"response":{"status":"completed"}}\n\n'
     server.words = [STREAM, chunk(event.encode()), chunk(end)]
     async with client_of(server.base_url) as client:
@@ -102,7 +103,7 @@ async def test_an_event_of_ten_megabytes_is_read(server: RawServer):
         heard = await hear(stage.assistant.run(stage.turn))
 
     assert heard.run.status is RunStatus.COMPLETED
-    assert len(heard.text) == len(long)
+    assert heard.run.output == ({"type": "reasoning", "encrypted_content": long},)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from hypothesis import given, settings, strategies as st
 from app.assistants.assistants_events import NAMES
 from app.assistants.assistants_input import whole_thread
 from app.assistants.assistants_pass import RunReader
+from app.assistants.bounds import MOST_CALLS, MOST_TEXT
 from app.assistants.conversation_items import Held, compared
 from app.assistants.passes import Reader
 from app.assistants.responses_input import excerpt, said_since_asked
@@ -130,3 +131,60 @@ def test_what_is_no_json_at_all_breaks_the_stream_off(
 
     with pytest.raises(AssistantError, match="unreadable_event"):
         reader.read(ServerEvent(name or "thread.run.failed", data))
+
+
+def _calling(count: int) -> list[ServerEvent]:
+    """Each protocol's way of wanting so many functions called at once."""
+    calls = [{"id": f"call_{n}", "function": {"name": "x"}} for n in range(count)]
+    action = {"submit_tool_outputs": {"tool_calls": calls}}
+    run = {"id": "run_1", "status": "requires_action", "required_action": action}
+    items = [{"type": "function_call", "call_id": f"call_{n}"} for n in range(count)]
+    return [
+        ServerEvent(
+            "response.completed", json.dumps({"response": {"output": items}}).encode()
+        ),
+        ServerEvent("thread.run.requires_action", json.dumps(run).encode()),
+    ]
+
+
+def _readers() -> tuple[Reader, Reader]:
+    return PassReader(_NEW, first=True), RunReader(_NEW)
+
+
+def test_a_model_may_want_much_at_once_and_not_anything() -> None:
+    for reader, event in zip(_readers(), _calling(MOST_CALLS), strict=True):
+        reader.read(event)
+        assert reader.has_ended
+    for reader, event in zip(_readers(), _calling(MOST_CALLS + 1), strict=True):
+        with pytest.raises(AssistantError, match="answer_too_large"):
+            reader.read(event)
+
+
+def test_a_text_without_an_end_is_given_up() -> None:
+    words = "x" * (MOST_TEXT // 4)
+    content = [{"text": {"value": words}}]
+    added = {"id": "msg_1", "delta": {"content": content}}
+    deltas = [
+        ServerEvent(
+            "response.output_text.delta", json.dumps({"delta": words}).encode()
+        ),
+        ServerEvent("thread.message.delta", json.dumps(added).encode()),
+    ]
+    for reader, delta in zip(_readers(), deltas, strict=True):
+        for _ in range(4):
+            assert reader.read(delta)
+        with pytest.raises(AssistantError, match="answer_too_large"):
+            reader.read(delta)
+
+
+def test_a_message_longer_than_any_is_not_told() -> None:
+    words = "x" * (MOST_TEXT + 1)
+    item = {"type": "message", "content": words}
+    message = {"id": "msg_1", "content": [{"text": {"value": words}}]}
+    whole = [
+        ServerEvent("response.output_item.done", json.dumps({"item": item}).encode()),
+        ServerEvent("thread.message.completed", json.dumps(message).encode()),
+    ]
+    for reader, event in zip(_readers(), whole, strict=True):
+        with pytest.raises(AssistantError, match="answer_too_large"):
+            reader.read(event)

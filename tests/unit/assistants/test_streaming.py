@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Sequence
 import httpx2
 import pytest
 
+from app.assistants.bounds import MOST_STREAMED
 from app.assistants.patience import Limits, Patience
 from app.assistants.sse import ServerEvent
 from app.assistants.streaming import ServerStream
-from app.errors import AssistantUnavailable, StreamEndedEarly
+from app.errors import AssistantRefused, AssistantUnavailable, StreamEndedEarly
 from tests.fakes_clock import Clock, virtually
 
 _LIMITS = Limits(first_event=120, gap=180, run=600)
@@ -59,3 +60,10 @@ def test_silence_after_the_first_event_ends_the_stream() -> None:
         _heard((1, b"data: hello\n\n"), (181, b"data: too late\n\n"))
 
     assert silent.value.code == "timeout"
+
+
+def test_a_stream_that_says_nothing_for_ever_is_given_up() -> None:
+    words = b": " + b"x" * (MOST_STREAMED // 16) + b"\n"
+
+    with pytest.raises(AssistantRefused):
+        _heard(*[(0.0, words)] * 16)
