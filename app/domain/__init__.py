@@ -134,6 +134,7 @@ class Outcome(StrEnum):
     ANSWERED = "answered"
     REFUSED = "refused"
     DROPPED = "dropped"
+    LATE = "late"
 
 
 class Refusal(StrEnum):

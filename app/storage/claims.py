@@ -154,7 +154,12 @@ _CLAIMED = and_(
 )
 _MARK_TAKEN = (
     update(inbox)
-    .where(_CLAIMED, _IS_OF_TURN, inbox.c.wanted)
+    .where(
+        _CLAIMED,
+        _IS_OF_TURN,
+        inbox.c.wanted,
+        inbox.c.outcome == Outcome.WAITING.value,
+    )
     .values(taken_at=Database.now)
 )
 _MARK_RUNNING = update(turns).where(_CLAIMED).values(state=TurnState.RUNNING.value)
@@ -179,6 +184,8 @@ _FROM_OUTSIDE = exists().where(
         _ANY_MESSAGE.c.author_team_id != conversations.c.team_id,
     ),
 )
+# A late message that nobody asks for anew is only known about.
+_IS_ASKED = and_(inbox.c.wanted, inbox.c.outcome == Outcome.WAITING.value)
 _RANKED = (
     select(
         turns.c.id.label("turn_id"),
@@ -200,11 +207,11 @@ _RANKED = (
         inbox.c.text,
         inbox.c.files,
         inbox.c.mentioned,
-        inbox.c.wanted,
+        _IS_ASKED.label("wanted"),
         func.row_number()
         .over(
             partition_by=turns.c.id,
-            order_by=(inbox.c.wanted.desc(), inbox.c.seq.desc()),
+            order_by=(_IS_ASKED.desc(), inbox.c.seq.desc()),
         )
         .label("place"),
     )
@@ -214,7 +221,10 @@ _RANKED = (
         and_(
             _IS_OF_TURN,
             inbox.c.deleted_at.is_(None),
-            or_(inbox.c.outcome.is_(None), inbox.c.outcome == Outcome.WAITING.value),
+            or_(
+                inbox.c.outcome.is_(None),
+                inbox.c.outcome.in_([Outcome.WAITING.value, Outcome.LATE.value]),
+            ),
         ),
     )
     .where(_CLAIMED)

@@ -18,7 +18,12 @@ _MOST_FILES = 20
 
 # No target: a message is known by its ts, or by the id that its author's client gave
 # it when the client sent it twice.
-_INSERT = insert(inbox).on_conflict_do_nothing().returning(inbox.c.seq)
+_INSERT = (
+    insert(inbox)
+    .values(received_at=Database.now)
+    .on_conflict_do_nothing()
+    .returning(inbox.c.received_at)
+)
 
 _COLUMNS = (
     inbox.c.channel_id,
@@ -117,6 +122,11 @@ class Entry:
     outcome_by: str | None = None
 
     @property
+    def is_late(self) -> bool:
+        """Whether it is left unanswered because it came late."""
+        return self.outcome == Outcome.LATE
+
+    @property
     def is_closed(self) -> bool:
         """Whether nothing that Slack still tells of the message matters."""
         return self.is_deleted or self.outcome in (Outcome.REFUSED, Outcome.DROPPED)
@@ -176,8 +186,11 @@ def entry_of(place: Place, message: IncomingMessage, seq: int) -> Entry:
 
 async def insert_entry(
     transaction: Transaction, place: Place, message: IncomingMessage, entry: Entry
-) -> bool:
-    """Write a new entry; false, with nothing written, when the message is known."""
+) -> float | None:
+    """Write a new entry and return when, by the database's clock, it came.
+
+    None, with nothing written, when the message is known.
+    """
     inserted = await transaction.execute(
         _INSERT,
         {
@@ -199,7 +212,8 @@ async def insert_entry(
             "outcome_by": entry.outcome_by,
         },
     )
-    return inserted.first() is not None
+    received_at: float | None = inserted.scalar_one_or_none()
+    return received_at
 
 
 async def find_twin(

@@ -46,6 +46,7 @@ from app.storage.entries import (
     without_marks,
 )
 from app.storage.history import erase_text
+from app.storage.late_notes import offer, withdraw
 from app.storage.places import (
     Place,
     has_place,
@@ -63,11 +64,14 @@ from app.storage.policy import (
     Overhear,
     Refuse,
     StopWord,
+    Timing,
     Verdict,
     decide,
+    timing,
 )
 from app.storage.tables import inbox, turns
 
+_NOW = select(Database.now)
 _TURN = select(turns.c.conversation_id).where(
     turns.c.team_id == bindparam("team_id"), turns.c.id == bindparam("turn_id")
 )
@@ -102,7 +106,8 @@ class Added:
     `refused`: the author is to be told, this once. `follow`: what the thread's
     answering was set to.
     `needs_mentions`: its author is the second to write there, so that from now on only
-    mentions are answered. `wanted`: it is to be answered itself.
+    mentions are answered. `wanted`: it is to be answered itself. `late`: the thread is
+    to be told that something there came late.
     """
 
     thread: SlackThread
@@ -114,6 +119,7 @@ class Added:
     follow: Follow | None = None
     needs_mentions: bool = False
     wanted: bool = False
+    late: bool = False
 
 
 class _KnownElsewhereError(Exception):
@@ -179,6 +185,8 @@ class Inbox:
                 await erase_entry(transaction, place, entry)
                 await erase_text(transaction, place, message.ts)
                 await place.recount(transaction)
+                if entry.is_late and not place.late_seq:
+                    await withdraw(transaction, place)
                 if await _is_pointless(transaction, place, entry):
                     stop = await _stop(transaction, place, stopped_by="")
             await place.settle(transaction)
@@ -246,10 +254,13 @@ class Inbox:
             return _unchanged(place, message.thread)
         entry = entry_of(place, message, place.inbox_seq + 1)
         entry.judge(verdict)
-        if not await insert_entry(transaction, place, message, entry):
+        came_at = await insert_entry(transaction, place, message, entry)
+        if came_at is None:
             return await self._merge(transaction, place, message, person)
         place.inbox_seq = entry.seq
-        return await _follow_through(transaction, place, message, verdict, entry.seq)
+        added = await _follow_through(transaction, place, message, verdict, entry.seq)
+        age = came_at - _asked_at(message)
+        return await _in_time(transaction, place, entry, age, added)
 
     async def _merge(
         self,
@@ -262,7 +273,8 @@ class Inbox:
         if entry is None or entry.is_closed:
             return _unchanged(place, message.thread)
         before = replace(entry)
-        is_taken = entry.seq <= place.taken_seq
+        # A late one may yet be asked for, as it reads then.
+        is_taken = entry.seq <= place.taken_seq and not entry.is_late
         entry.merge(entry_of(place, message, entry.seq), is_taken=is_taken)
         verdict: Verdict = Overhear()
         # As first sent after all, or mentioning the bot after all: decided anew.
@@ -279,9 +291,11 @@ class Inbox:
         if entry != before:
             await save_entry(transaction, place, entry)
         if is_wanted_now:
-            return await _follow_through(
+            added = await _follow_through(
                 transaction, place, message, verdict, entry.seq
             )
+            age = await _age_of_edit(transaction, message)
+            return await _in_time(transaction, place, entry, age, added)
         return replace(
             _unchanged(place, message.thread),
             stored=without_marks(entry) != without_marks(before),
@@ -298,9 +312,49 @@ async def _begin(
     _count_in(place, message, verdict, entry.seq)
     if not await place.found(transaction, message.thread, message.channel_kind):
         return None
-    if not await insert_entry(transaction, place, message, entry):
+    came_at = await insert_entry(transaction, place, message, entry)
+    if came_at is None:
         raise _KnownElsewhereError
-    return _added(place, message, verdict, None)
+    added = _added(place, message, verdict, None)
+    age = came_at - _asked_at(message)
+    return await _in_time(transaction, place, entry, age, added)
+
+
+async def _in_time(
+    transaction: Transaction, place: Place, entry: Entry, age: float, added: Added
+) -> Added:
+    """Leave unanswered what was asked for so many seconds before it came, if late."""
+    judged = timing(age)
+    if judged is Timing.IN_TIME:
+        return added
+    if not added.wanted:
+        # It would come as a surprise by now.
+        return replace(added, refused=None)
+    await _leave(transaction, place, entry)
+    if judged is Timing.LATE:
+        await offer(transaction, place)
+    left = _unchanged(place, added.thread)
+    return replace(left, stored=True, late=judged is Timing.LATE)
+
+
+async def _age_of_edit(transaction: Transaction, message: IncomingMessage) -> float:
+    """How long ago a known message was asked for anew: by an edit, or just now."""
+    if message.edited_ts is None:
+        return 0.0
+    now: float = (await transaction.execute(_NOW)).scalar_one()
+    return now - _asked_at(message)
+
+
+def _asked_at(message: IncomingMessage) -> float:
+    return float(message.edited_ts or message.ts)
+
+
+async def _leave(transaction: Transaction, place: Place, entry: Entry) -> None:
+    entry.outcome = Outcome.LATE.value
+    await save_entry(transaction, place, entry)
+    place.late_seq = max(place.late_seq, entry.seq)
+    await place.recount(transaction)
+    await place.settle(transaction)
 
 
 async def _skip_twin(

@@ -7,6 +7,7 @@ from sqlalchemy import Row, and_, bindparam, delete, exists, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from app.domain import Ending, Lease, RunStatus, Surface, TurnState
+from app.storage.absences import end_absence
 from app.storage.database import Database, Transaction
 from app.storage.endings import end_turn
 from app.storage.tables import READY, RUNNING, conversations, turns, workers
@@ -77,7 +78,12 @@ _COUNT_ATTEMPT = (
     .values(state=TurnState.WAITING.value, attempt=turns.c.attempt + 1)
 )
 _FORGET = delete(workers).where(workers.c.expires_at < Database.now - _FORGOTTEN_AFTER)
-_RETIRE = delete(workers).where(workers.c.id == bindparam("worker_id"))
+# The row stays a while: it tells since when nobody is alive.
+_RETIRE = (
+    update(workers)
+    .where(workers.c.id == bindparam("its_worker"), workers.c.expires_at > Database.now)
+    .values(expires_at=Database.now)
+)
 
 
 class Leases:
@@ -87,8 +93,12 @@ class Leases:
         self._database = database
 
     async def beat(self, worker_id: str, version: str, ttl: float) -> None:
-        """Say that the process lives for `ttl` more seconds; due before any claim."""
+        """Say that the process lives for `ttl` more seconds; due before any claim.
+
+        The first after a time in which no process lived decides what is late by now.
+        """
         async with self._database.urgent() as transaction:
+            await end_absence(transaction)
             await transaction.execute(
                 _BEAT, {"worker_id": worker_id, "ttl": ttl, "its_version": version}
             )
@@ -122,7 +132,7 @@ class Leases:
     async def retire(self, worker_id: str) -> None:
         """Say that the process lives no longer."""
         async with self._database.urgent() as transaction:
-            await transaction.execute(_RETIRE, {"worker_id": worker_id})
+            await transaction.execute(_RETIRE, {"its_worker": worker_id})
 
 
 async def _cancel(transaction: Transaction, lost: Row[*tuple[Any, ...]]) -> None:

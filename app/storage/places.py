@@ -28,6 +28,7 @@ _COLUMNS = (
     conversations.c.turn_id,
     conversations.c.follow,
     conversations.c.humans,
+    conversations.c.late_seq,
     conversations.c.surface,
 )
 
@@ -62,6 +63,13 @@ _LAST_WANTED = select(func.max(inbox.c.seq)).where(
     inbox.c.outcome == Outcome.WAITING.value,
 )
 
+_LAST_LATE = select(func.max(inbox.c.seq)).where(
+    inbox.c.team_id == bindparam("team_id"),
+    inbox.c.conversation_id == bindparam("conversation_id"),
+    inbox.c.deleted_at.is_(None),
+    inbox.c.outcome == Outcome.LATE.value,
+)
+
 _SETTLE = (
     update(conversations)
     .where(
@@ -74,6 +82,7 @@ _SETTLE = (
         wanted_seq=bindparam("its_wanted_seq"),
         follow=bindparam("its_follow"),
         humans=bindparam("its_humans"),
+        late_seq=bindparam("its_late_seq"),
         ready_at=case(
             (bindparam("becomes_ready"), Database.now), else_=conversations.c.ready_at
         ),
@@ -100,6 +109,7 @@ class Place:
     turn_id: int | None
     follow: Follow
     humans: tuple[str, ...]
+    late_seq: int = 0
     surface: Surface = Surface.SLACK
     has_company: bool = False
 
@@ -107,7 +117,7 @@ class Place:
     def facts(self) -> ConversationFacts:
         """What the answering policy needs to know."""
         return ConversationFacts(
-            exists=self.wanted_seq > 0,
+            exists=max(self.wanted_seq, self.late_seq) > 0,
             is_busy=self.state != "idle",
             follow=self.follow,
             humans=self.humans,
@@ -145,19 +155,18 @@ class Place:
     def leave(self) -> None:
         """Take no part any more, unless somebody has asked anew by now."""
         if self.wanted_seq <= self.taken_seq:
-            self.wanted_seq, self.humans = 0, ()
+            self.wanted_seq, self.late_seq, self.humans = 0, 0, ()
 
     async def recount(self, transaction: Transaction) -> None:
         """See anew which message is the last that still wants an answer."""
+        its = {"team_id": self.team_id, "conversation_id": self.conversation_id}
         last = await transaction.execute(
-            _LAST_WANTED,
-            {
-                "team_id": self.team_id,
-                "conversation_id": self.conversation_id,
-                "taken_seq": self.taken_seq,
-            },
+            _LAST_WANTED, {**its, "taken_seq": self.taken_seq}
         )
         self.wanted_seq = last.scalar_one() or min(self.wanted_seq, self.taken_seq)
+        if self.late_seq:
+            last = await transaction.execute(_LAST_LATE, its)
+            self.late_seq = last.scalar_one() or 0
 
     async def settle(self, transaction: Transaction) -> None:
         """Write the row: ready exactly when something is wanted and nothing runs."""
@@ -172,6 +181,7 @@ class Place:
                 "its_wanted_seq": self.wanted_seq,
                 "its_follow": self.follow.value,
                 "its_humans": list(self.humans),
+                "its_late_seq": self.late_seq,
                 "becomes_ready": becomes_ready,
             },
         )
@@ -281,5 +291,6 @@ def _place(row: Row[*tuple[Any, ...]]) -> Place:
         turn_id=row.turn_id,
         follow=Follow(row.follow),
         humans=tuple(row.humans),
+        late_seq=row.late_seq,
         surface=Surface(row.surface),
     )

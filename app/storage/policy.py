@@ -1,12 +1,36 @@
 """Who is answered: pure decisions over one message and what is known of its place."""
 
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from app.domain import ChannelKind, Follow, IncomingMessage, Person, Refusal
 
 _ENDING = " \t\r\n.!"
 
 _FOLLOW_WORDS = {"follow": Follow.ALWAYS, "only when mentioned": Follow.MENTIONS}
+
+
+# Seconds. An answer that comes later is no answer, and after a day not even news.
+LATE_AFTER = 600.0
+PAST_AFTER = 86_400.0
+
+
+class Timing(Enum):
+    """How long after it was asked for a message came: an answer is due only in time.
+
+    What is late is offered to be answered, what is past is not spoken of.
+    """
+
+    IN_TIME = auto()
+    LATE = auto()
+    PAST = auto()
+
+
+def timing(age: float) -> Timing:
+    """Judge by the seconds between asking and coming here; Slack may be ahead."""
+    if age > PAST_AFTER:
+        return Timing.PAST
+    return Timing.LATE if age > LATE_AFTER else Timing.IN_TIME
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

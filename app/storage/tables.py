@@ -106,6 +106,8 @@ conversations = Table(
     Column("turn_id", RowId),
     Column("follow", String, nullable=False),
     Column("humans", MessageJson, nullable=False),
+    # The newest message that is left unanswered because it came late.
+    Column("late_seq", BigInteger, nullable=False, server_default="0"),
     # Where it lives, and where there if that is not Slack.
     Column("surface", String, nullable=False, server_default="slack"),
     Column("place", String),
@@ -160,6 +162,8 @@ inbox = Table(
     Column("outcome_by", String),
     # The process that holds the request which waits for an answer, if one does.
     Column("held_by", String),
+    # When it came here; anew when somebody asks for a late one to be answered.
+    Column("received_at", Double),
     UniqueConstraint("conversation_id", "seq"),
     UniqueConstraint("conversation_id", "author_id", "client_msg_id"),
 )
@@ -292,10 +296,48 @@ room_changes = Table(
     Column("changed_at", Double, nullable=False),
 )
 
+# The one line in a thread that says that something there came late. `due_at` is set
+# while Slack does not show yet what the state says.
+late_notes = Table(
+    "late_notes",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("team_id", String, nullable=False),
+    Column(
+        "conversation_id", ForeignKey(conversations.c.id), nullable=False, index=True
+    ),
+    Column("post_key", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("made_at", Double, nullable=False),
+    Column("due_at", Double),
+    Column("owner", String),
+    # How often somebody has begun to post it: after the first time it may be there.
+    Column("attempts", Integer, nullable=False),
+    Column("ts", String),
+    Column("asked_by", String),
+    UniqueConstraint("team_id", "post_key"),
+)
+Index(
+    "ix_late_notes_due_at",
+    late_notes.c.due_at,
+    sqlite_where=late_notes.c.due_at.is_not(None),
+    postgresql_where=late_notes.c.due_at.is_not(None),
+)
+
 workers = Table(
     "workers",
     metadata,
     Column("id", String, primary_key=True),
     Column("expires_at", Double, nullable=False),
     Column("version", String, nullable=False),
+)
+
+# The times in which no process was alive; who has read what Slack did not send again.
+absences = Table(
+    "absences",
+    metadata,
+    Column("away_from", Double, primary_key=True),
+    Column("back_at", Double, nullable=False),
+    Column("owner", String),
+    Column("caught_up_at", Double),
 )

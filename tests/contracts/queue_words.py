@@ -1,5 +1,6 @@
 """What the queue's contract tests say, in few words."""
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -25,13 +26,20 @@ from app.storage.leases import Leases
 from app.storage.policy import AnswerPolicy
 from app.storage.turns import TurnStore
 
+_LEASE = 30.0
+_RECEIVED = "inbox SET received_at = received_at"
+
 TEAM = "T1"
 ANA, BEN, CAT = "UANA", "UBEN", "UCAT"
 
 
+# Some minutes ago, so that what is said within the next ones is not late.
+START = int(time.time()) - 300
+
+
 def at(seconds: int) -> str:
-    """Return a Slack ts."""
-    return f"{1_700_000_000 + seconds}.000100"
+    """Return a Slack ts, so many seconds after all began."""
+    return f"{START + seconds}.000100"
 
 
 def said(
@@ -123,7 +131,7 @@ class Queue:
 
     async def claim(self, limit: int = 10, full: tuple[str, ...] = ()) -> list[Turn]:
         """Claim with a live lease."""
-        await self.leases.beat(self.worker, "1", 30.0)
+        await self.leases.beat(self.worker, "1", _LEASE)
         return await self.store.claim(self.worker, limit, full)
 
     async def claim_one(self) -> Turn:
@@ -145,6 +153,15 @@ class Queue:
                 await self.finish(turn)
                 answered.append(turn)
         return answered
+
+    async def be_away(self, seconds: float) -> None:
+        """Let nobody have been alive for so long, and come back."""
+        ages = {"long": seconds + _LEASE}
+        async with self.database.write() as transaction:
+            for column in ("workers SET expires_at = expires_at", _RECEIVED):
+                moved = text(f"/* time */ UPDATE {column} - :long")
+                await transaction.execute(moved, ages)
+        await self.leases.beat(self.worker, "1", _LEASE)
 
     async def rows(self, query: str) -> list[Any]:
         """Look into the database."""

@@ -20,6 +20,7 @@ from app.errors import LeaseLost
 from app.storage.database import Database
 from app.storage.tables import metadata
 from tests.contracts.queue_words import (
+    START,
     Queue,
     edited,
     overheard,
@@ -152,7 +153,7 @@ class QueueMachine(RuleBasedStateMachine):
         turns = self.run(self.queues[worker].claim(limit=limit))
         assert len(turns) == min(limit, len(ready))
         for turn in turns:
-            seconds = int(turn.thread.thread_ts.partition(".")[0]) - 1_700_000_000
+            seconds = int(turn.thread.thread_ts.partition(".")[0]) - START
             self._claimed(seconds // 1000, ready, turn, worker)
 
     @precondition(lambda self: self.leased)

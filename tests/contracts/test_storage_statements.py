@@ -17,8 +17,10 @@ from app.domain import (
     Turn,
     TurnState,
 )
+from app.storage.absences import Absences
 from app.storage.data_messages import DataMessages
 from app.storage.database import Database
+from app.storage.late_notes import LateNotes
 from app.storage.remote_threads import RemoteThreads
 from app.storage.reply_parts import ReplyParts
 from app.storage.rooms import Rooms
@@ -42,7 +44,9 @@ from tests.contracts.statements import plan_of, watched
 MANY = 10_000
 
 # They look at the whole queue: who waits longest, whose owner is dead.
-QUEUE_WIDE = {"picked", "lost"}
+QUEUE_WIDE = {"picked", "lost", "missed", "notes_due"}
+# What is known of processes is nobody's.
+OF_NO_TEAM = {"workers", "absences"}
 
 
 async def _everything(queue: Queue) -> None:
@@ -95,7 +99,29 @@ async def _everything(queue: Queue) -> None:
     ending = Ending(status=RunStatus.CANCELLED)
     await queue.store.finish(turn.lease, ending, TurnState.CANCELLED)
     await _everything_on_the_web(queue)
+    await _everything_late(queue)
     await queue.leases.retire("worker")
+
+
+async def _everything_late(queue: Queue) -> None:
+    """Come back after a day, and leave what waited through the half of it."""
+    await queue.add(said("and?", when=MANY + 5, thread=MANY + 1, mention=True))
+    await queue.be_away(1_000.0)
+    old = said("old", when=-1_000, thread=MANY + 1, mention=True)
+    await queue.add(old)
+    await queue.add(edited(old, "older", when=-900))
+    await queue.inbox.delete(removed(old))
+    notes, absences = LateNotes(queue.database), Absences(queue.database)
+    while note := await notes.take("worker"):
+        await notes.later(note, "worker", 0.0)
+        note = await notes.take("worker") or note
+        await notes.shown(note, "worker", at(1))
+        await notes.answer(TEAM, note.post_key, BEN)
+        await notes.give_up(await notes.take("worker") or note, "worker")
+    absence = await absences.take("worker")
+    assert absence
+    await absences.known_places(TEAM, absence)
+    await absences.caught_up(absence)
 
 
 async def _everything_on_the_web(queue: Queue) -> None:
@@ -131,7 +157,7 @@ async def test_every_statement_names_the_workspace_but_two(database: Database) -
     } & set(metadata.tables)
     assert touched == set(metadata.tables)
     wide = {each for each in statements if not _names_the_team(each)}
-    of_no_team = {each for each in wide if set(_tables(each)) == {"workers"}}
+    of_no_team = {each for each in wide if set(_tables(each)) <= OF_NO_TEAM}
     assert {each.split()[1] for each in wide - of_no_team} == QUEUE_WIDE
 
 
