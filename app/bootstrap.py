@@ -38,6 +38,7 @@ from app.slack.clicks import Clicks
 from app.slack.context import ThreadContext
 from app.slack.http import add_slack_routes
 from app.slack.intake import Intake
+from app.slack.late_lines import LateLines
 from app.slack.outbound import Outbound
 from app.slack.people import People
 from app.slack.replies.replies import Replies
@@ -45,6 +46,7 @@ from app.slack.socket_mode import SocketMode
 from app.storage.data_messages import DataMessages
 from app.storage.database import Database
 from app.storage.inbox import Inbox
+from app.storage.late_notes import LateNotes
 from app.storage.leases import Leases
 from app.storage.listener import Listener
 from app.storage.policy import AnswerPolicy
@@ -105,10 +107,16 @@ async def running_bot(settings: Settings) -> AsyncGenerator[RunningBot]:
         database = await open_database(settings, stack)
         client = await slack_client(settings, stack)
         introduction = await introduce(client)
-        worker, intake, answerer = await _start_answering(
+        worker, intake, answerer, late_lines = await _start_answering(
             settings, database, client, introduction, stack
         )
-        clicks = Clicks(intake, Resumptions(database), worker.message_added)
+        clicks = Clicks(
+            intake,
+            Resumptions(database),
+            LateNotes(database),
+            turn_ready=worker.message_added,
+            late_changed=late_lines.hurry,
+        )
         bolt = build_bolt(client, introduction.bot, intake, clicks)
         socket_mode = None
         if settings.slack_app_token:
@@ -209,7 +217,7 @@ async def _start_answering(
     client: AsyncWebClient,
     introduction: Introduction,
     stack: AsyncExitStack,
-) -> tuple[Worker, Intake, Answerer]:
+) -> tuple[Worker, Intake, Answerer, LateLines]:
     """Start the worker and what feeds it; on leaving they end in the reverse order."""
     store, people, outbound = TurnStore(database), People(client), Outbound(client)
     stack.push_async_callback(people.close)
@@ -221,17 +229,22 @@ async def _start_answering(
     stack.push_async_callback(replies.close)
     worker = _worker(database, store, replies)
     stack.push_async_callback(worker.close)
-    intake = _intake(database, policy, people, outbound, worker=worker, replies=replies)
+    late_lines = _late_lines(database, outbound, people, replies, worker)
+    intake = _intake(
+        database,
+        policy,
+        people,
+        outbound,
+        worker=worker,
+        replies=replies,
+        late_lines=late_lines,
+    )
     stack.push_async_callback(intake.close)
     answerer = Answerer(
         open_reply=_opener(replies, worker),
         name_of=people.name_of,
-        preparation=Preparation(
-            store=store,
-            gather=ThreadContext(client, introduction.bot, people).gather,
-            tell_refusal=intake.tell_refusal,
-            policy=policy,
-            turns_per_hour=settings.turns_per_person_per_hour,
+        preparation=_preparation(
+            settings, store, ThreadContext(client, introduction.bot, people), intake
         ),
         runner=_runner(settings, database, model, tools, worker.holds),
         store=store,
@@ -239,14 +252,52 @@ async def _start_answering(
         bill=_bill(settings),
     )
     await worker.start(answerer)
+    _start_side_tasks(settings, database, worker, late_lines, stack)
+    return worker, intake, answerer, late_lines
+
+
+def _preparation(
+    settings: Settings, store: TurnStore, context: ThreadContext, intake: Intake
+) -> Preparation:
+    return Preparation(
+        store=store,
+        gather=context.gather,
+        tell_refusal=intake.tell_refusal,
+        policy=_policy(settings),
+        turns_per_hour=settings.turns_per_person_per_hour,
+    )
+
+
+def _start_side_tasks(
+    settings: Settings,
+    database: Database,
+    worker: Worker,
+    late_lines: LateLines,
+    stack: AsyncExitStack,
+) -> None:
+    tasks = SideTasks()
+    stack.push_async_callback(tasks.cancel)
+    tasks.repeat(late_lines.bring_next_up_to_date)
     if not database.is_sqlite:
-        listener = Listener(
-            settings.database_url.get_secret_value(), database, worker.hear
-        )
-        tasks = SideTasks()
-        stack.push_async_callback(tasks.cancel)
-        tasks.repeat(listener.listen)
-    return worker, intake, answerer
+        url = settings.database_url.get_secret_value()
+        tasks.repeat(Listener(url, database, worker.hear).listen)
+
+
+def _late_lines(
+    database: Database,
+    outbound: Outbound,
+    people: People,
+    replies: Replies,
+    worker: Worker,
+) -> LateLines:
+    return LateLines(
+        worker_id=worker.worker_id,
+        notes=LateNotes(database),
+        outbound=outbound,
+        send_aside=replies.send_aside,
+        name_of=people.name_of,
+        is_alive=lambda: worker.is_alive,
+    )
 
 
 def _intake(
@@ -257,6 +308,7 @@ def _intake(
     *,
     worker: Worker,
     replies: Replies,
+    late_lines: LateLines,
 ) -> Intake:
     return Intake(
         inbox=Inbox(database, policy),
@@ -266,6 +318,7 @@ def _intake(
         conversation_changed=worker.conversation_changed,
         request_local_stop=worker.request_stop,
         more_people=replies.more_people,
+        late_found=late_lines.hurry,
         tell=outbound.post_ephemeral,
     )
 

@@ -18,6 +18,7 @@ from app.slack.intake import Intake
 from app.slack.people import People
 from app.storage.database import Database
 from app.storage.inbox import Inbox
+from app.storage.late_notes import LateNotes
 from app.storage.migrate import migrate
 from app.storage.policy import AnswerPolicy
 from app.storage.resumptions import Resumptions
@@ -73,9 +74,16 @@ def our_routes(web_app: web.Application, database: Database) -> None:
         conversation_changed=lambda _: None,
         request_local_stop=lambda _: False,
         more_people=lambda *_: None,
+        late_found=lambda: None,
         tell=tell,
     )
-    clicks = Clicks(intake, Resumptions(database), lambda *_: None)
+    clicks = Clicks(
+        intake,
+        Resumptions(database),
+        LateNotes(database),
+        turn_ready=lambda *_: None,
+        late_changed=lambda: None,
+    )
     add_slack_routes(web_app, build_bolt(client, BOT, intake, clicks), SECRET)
 
 

@@ -22,14 +22,20 @@ class Action(StrEnum):
     STOP = "threadline_stop"
     RETRY = "threadline_retry"
     CONTINUE = "threadline_continue"
+    ANSWER_NOW = "threadline_answer_now"
 
 
-_LABELS = {Action.STOP: "Stop", Action.RETRY: "Retry", Action.CONTINUE: "Continue"}
+_LABELS = {
+    Action.STOP: "Stop",
+    Action.RETRY: "Retry",
+    Action.CONTINUE: "Continue",
+    Action.ANSWER_NOW: "Answer now",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """One button; it says which turn it is about."""
+    """One button; it says which turn it is about, or for Answer now which note."""
 
     action: Action
     turn_id: int
@@ -98,6 +104,16 @@ def data_payload(cards: Sequence[Card], post_key: str) -> Payload:
         text=says,
         blocks=({"type": "section", "text": _mrkdwn(says)},),
         attachments=tuple(each.attachment for each in cards),
+        metadata=part_metadata(post_key),
+    )
+
+
+def line_payload(line: str, post_key: str, button: Button | None = None) -> Payload:
+    """The message for one line of ours that is no answer."""
+    section = {"type": "section", "text": _mrkdwn(line)}
+    return Payload(
+        text=escape_mrkdwn(line),
+        blocks=(section, _row(button)) if button else (section,),
         metadata=part_metadata(post_key),
     )
 

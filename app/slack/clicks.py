@@ -7,6 +7,7 @@ from app import telemetry
 from app.domain import SlackThread
 from app.slack.blocks import Action
 from app.slack.intake import Intake
+from app.storage.late_notes import Asked, LateNotes, NothingLeft
 from app.storage.resumptions import Resumed, Resumption, Resumptions
 
 _TOLD = {
@@ -17,11 +18,18 @@ _TOLD = {
     Resumption.POINTLESS: "There is nothing left to do about this answer. "
     "Please ask me again in a new message.",
 }
+_GONE = (
+    "What was asked here is gone, so there is nothing left to answer. "
+    "Please ask me again in a new message."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Click:
-    """Somebody pressed a button under the answer of one turn."""
+    """Somebody pressed a button that was made for one turn.
+
+    Of Answer now, `turn_id` is the note under which it stands.
+    """
 
     thread: SlackThread
     turn_id: int
@@ -39,11 +47,15 @@ class Clicks:
         self,
         intake: Intake,
         resumptions: Resumptions,
+        late_notes: LateNotes,
         turn_ready: Callable[[int, SlackThread], None],
+        late_changed: Callable[[], None],
     ) -> None:
         self._intake = intake
         self._resumptions = resumptions
+        self._late_notes = late_notes
         self._turn_ready = turn_ready
+        self._late_changed = late_changed
 
     async def clicked(self, action: Action, click: Click) -> None:
         """Do what the button says; whoever can't have that is told why, alone."""
@@ -59,6 +71,21 @@ class Clicks:
             case Action.CONTINUE:
                 resumed = await self._resumptions.go_on(team_id, turn_id, by)
                 self._follow_up(click, resumed)
+            case Action.ANSWER_NOW:
+                await self._answer_now(click)
+
+    async def _answer_now(self, click: Click) -> None:
+        answered = await self._late_notes.answer(
+            click.thread.team_id, click.turn_id, click.user_id
+        )
+        self._late_changed()
+        match answered:
+            case Asked(conversation_id, is_ready=True):
+                self._turn_ready(conversation_id, click.thread)
+            case NothingLeft():
+                self._intake.tell_later(click.thread, click.user_id, _GONE)
+            case _:
+                telemetry.count("late.asked")
 
     def _follow_up(self, click: Click, resumed: Resumed) -> None:
         telemetry.count(f"resumptions.{resumed.resumption}")

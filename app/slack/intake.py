@@ -67,6 +67,7 @@ class Intake:
         conversation_changed: Callable[[int], None],
         request_local_stop: Callable[[StopRequest], bool],
         more_people: Callable[[SlackThread, bool], None],
+        late_found: Callable[[], None],
         tell: Tell,
     ) -> None:
         self._inbox = inbox
@@ -76,6 +77,7 @@ class Intake:
         self._conversation_changed = conversation_changed
         self._request_local_stop = request_local_stop
         self._more_people = more_people
+        self._late_found = late_found
         self._tell = tell
         self._telling: set[asyncio.Task[None]] = set()
 
@@ -167,6 +169,8 @@ class Intake:
             self._message_added(added.ready_conversation_id, added.thread)
         if added.running_conversation_id is not None and added.stored:
             self._conversation_changed(added.running_conversation_id)
+        if added.late:
+            self._late_found()
         if added.stop:
             self._request_local_stop(added.stop)
 

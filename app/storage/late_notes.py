@@ -103,7 +103,12 @@ _DUE = (
     .where(
         late_notes.c.due_at <= Database.now,
         late_notes.c.made_at > Database.now - PAST_AFTER,
-        or_(late_notes.c.owner.is_(None), ~_HAS_LIVE_OWNER),
+        or_(
+            late_notes.c.owner.is_(None),
+            # What this process has once begun and not brought to an end.
+            late_notes.c.owner == bindparam("worker_id"),
+            ~_HAS_LIVE_OWNER,
+        ),
     )
     .order_by(late_notes.c.made_at.desc(), late_notes.c.id.desc())
     .limit(1)
@@ -159,7 +164,7 @@ _GIVEN_UP = update(late_notes).where(*_IS_HELD).values(owner=None, due_at=None)
 
 _CLICKED = select(late_notes.c.conversation_id, late_notes.c.state).where(
     late_notes.c.team_id == bindparam("team_id"),
-    late_notes.c.post_key == bindparam("post_key"),
+    late_notes.c.id == bindparam("note_id"),
 )
 _LATE = (
     select(inbox.c.channel_id, inbox.c.ts)
@@ -224,8 +229,8 @@ class LateNotes:
     async def take(self, worker_id: str) -> LateNote | None:
         """Hold the newest note that is due, for a process with a live lease.
 
-        Nobody else gets it before it is given back or the process is dead. What is due
-        for more than a day stays as it is.
+        Nobody else gets it before it is given back or the process is dead; the process
+        holds one at a time. What is due for more than a day stays as it is.
         """
         async with self._database.write() as transaction:
             taken = await transaction.execute(_TAKE, {"worker_id": worker_id})
@@ -272,19 +277,19 @@ class LateNotes:
         async with self._database.write() as transaction:
             await transaction.execute(_GIVEN_UP, _its(note, worker_id))
 
-    async def answer(self, team_id: str, post_key: str, asked_by: str) -> Answered:
+    async def answer(self, team_id: str, note_id: int, asked_by: str) -> Answered:
         """Want every late message of the note's thread again, each as a new one.
 
         The first click on any note of a thread settles all of them.
         """
-        its_key = {"team_id": team_id, "post_key": post_key}
+        its_id = {"team_id": team_id, "note_id": note_id}
         async with self._database.write() as transaction:
-            found = (await transaction.execute(_CLICKED, its_key)).first()
+            found = (await transaction.execute(_CLICKED, its_id)).first()
             if found is None:
                 return NothingLeft()
             place = await hold_place(transaction, team_id, found.conversation_id)
             # Others may have clicked until the conversation was ours.
-            state = (await transaction.execute(_CLICKED, its_key)).one().state
+            state = (await transaction.execute(_CLICKED, its_id)).one().state
             if state == NoteState.ASKED:
                 return AskedAlready()
             if not await _want_again(transaction, place):

@@ -20,6 +20,7 @@ from app.slack.clicks import Clicks
 from app.slack.intake import Intake
 from app.slack.people import People
 from app.storage.inbox import Added, Inbox
+from app.storage.late_notes import Answered, Asked, LateNotes
 from app.storage.policy import AnswerPolicy
 from app.storage.resumptions import Resumed, Resumption, Resumptions
 
@@ -132,9 +133,27 @@ class ResumptionsDouble(Resumptions):
         return self.outcome
 
 
+class LateNotesDouble(LateNotes):
+    """Notes whose late messages are wanted, and answers with `outcome`."""
+
+    def __init__(self) -> None:
+        self.wishes: list[tuple[str, int, str]] = []
+        self.outcome: Answered = Asked(7, is_ready=True)
+
+    async def answer(self, team_id: str, note_id: int, asked_by: str) -> Answered:
+        self.wishes.append((team_id, note_id, asked_by))
+        return self.outcome
+
+
 def clicks_around(intake: Intake) -> Clicks:
     """Return what acts on clicks, where nothing can be resumed."""
-    return Clicks(intake, ResumptionsDouble(), lambda *_: None)
+    return Clicks(
+        intake,
+        ResumptionsDouble(),
+        LateNotesDouble(),
+        turn_ready=lambda *_: None,
+        late_changed=lambda: None,
+    )
 
 
 def intake_around(
@@ -153,6 +172,7 @@ def intake_around(
         conversation_changed=told.counted.append,
         request_local_stop=told.stop,
         more_people=lambda thread, _: told.joined.append(thread),
+        late_found=lambda: None,
         tell=told.tell,
     )
     return intake, told

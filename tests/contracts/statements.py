@@ -28,7 +28,8 @@ def watched(database: Database) -> Iterator[list[Statement]]:
         if re.match(r"SELECT|INSERT|UPDATE|DELETE|WITH", statement):
             seen.append((statement, parameters[0] if is_many else parameters))
 
-    engines = {database._writer.sync_engine, database._reader.sync_engine}
+    ways = (database._writer, database._reader, database._urgent)
+    engines = {each.sync_engine for each in ways if each}
     for engine in engines:
         event.listen(engine, "before_cursor_execute", note)
     yield seen

@@ -8,10 +8,12 @@ from slack_sdk.web.async_client import AsyncWebClient
 from app.domain import SlackThread
 from app.slack.blocks import Action
 from app.slack.clicks import Click, Clicks
+from app.storage.late_notes import AskedAlready, NothingLeft
 from app.storage.policy import AnswerPolicy
 from app.storage.resumptions import Resumed, Resumption
 from tests.contracts.intake_double import (
     InboxDouble,
+    LateNotesDouble,
     ResumptionsDouble,
     Told,
     intake_around,
@@ -31,7 +33,9 @@ class Room:
 
     inbox: InboxDouble = field(default_factory=InboxDouble)
     resumptions: ResumptionsDouble = field(default_factory=ResumptionsDouble)
+    late_notes: LateNotesDouble = field(default_factory=LateNotesDouble)
     ready: list[int] = field(default_factory=list)
+    hurried: list[bool] = field(default_factory=list)
 
     async def click(
         self, action: Action, click: Click = A_CLICK, policy: AnswerPolicy | None = None
@@ -39,7 +43,11 @@ class Room:
         client = AsyncWebClient(token="xoxb-test")
         intake, told = intake_around(self.inbox, client, policy)
         clicks = Clicks(
-            intake, self.resumptions, lambda ready, _: self.ready.append(ready)
+            intake,
+            self.resumptions,
+            self.late_notes,
+            turn_ready=lambda ready, _: self.ready.append(ready),
+            late_changed=lambda: self.hurried.append(True),
         )
         await clicks.clicked(action, click)
         await intake.close()
@@ -54,6 +62,7 @@ async def test_people_of_another_organisation_have_no_say(action: Action) -> Non
     told = await room.click(action, FROM_OUTSIDE)
 
     assert (room.inbox.stops, room.resumptions.wishes) == ([], [])
+    assert room.late_notes.wishes == []
     assert "organisation" in told.notices[0][2]
 
 
@@ -108,3 +117,31 @@ async def test_the_second_of_two_clicks_is_no_news_to_anybody() -> None:
 
     assert room.ready == []
     assert told.notices == []
+
+
+async def test_what_came_late_is_claimed_at_once_and_its_line_changed() -> None:
+    room = Room()
+
+    told = await room.click(Action.ANSWER_NOW)
+
+    assert room.late_notes.wishes == [(BOT.team_id, 42, ANA)]
+    assert (room.ready, room.hurried, told.notices) == ([7], [True], [])
+
+
+async def test_who_clicks_second_is_told_nothing() -> None:
+    room = Room()
+    room.late_notes.outcome = AskedAlready()
+
+    told = await room.click(Action.ANSWER_NOW)
+
+    assert (room.ready, told.notices) == ([], [])
+
+
+async def test_who_wants_an_answer_to_what_is_gone_is_told_so_alone() -> None:
+    room = Room()
+    room.late_notes.outcome = NothingLeft()
+
+    told = await room.click(Action.ANSWER_NOW)
+
+    assert room.ready == []
+    assert "gone" in told.notices[0][2]

@@ -211,7 +211,7 @@ async def test_answer_now_answers_all_of_the_thread_in_order(
     await queue.add(replace(late[0], mentioned=True), late[2], late[1])
     note = await _offered(queue, notes)
 
-    answered = await notes.answer(TEAM, note.post_key, BEN)
+    answered = await notes.answer(TEAM, note.note_id, BEN)
 
     assert isinstance(answered, Asked)
     assert answered.is_ready
@@ -221,10 +221,10 @@ async def test_answer_now_answers_all_of_the_thread_in_order(
 async def test_two_clicks_make_one(queue: Queue, notes: LateNotes) -> None:
     await queue.add(_late())
     note = await _offered(queue, notes)
-    await notes.answer(TEAM, note.post_key, BEN)
+    await notes.answer(TEAM, note.note_id, BEN)
     await queue.answer_all()
 
-    again = await notes.answer(TEAM, note.post_key, CAT)
+    again = await notes.answer(TEAM, note.note_id, CAT)
 
     assert again == AskedAlready()
     assert await queue.claim() == []
@@ -242,7 +242,7 @@ async def test_one_click_settles_every_line_of_the_thread(
     second = await _offered(queue, notes)
     assert second.post_key != first.post_key
 
-    await notes.answer(TEAM, first.post_key, BEN)
+    await notes.answer(TEAM, first.note_id, BEN)
 
     assert texts(await queue.claim_one()) == ["one", "two"]
     states = [note.state for note in await _due(notes)]
@@ -257,7 +257,7 @@ async def test_of_a_removed_message_nothing_is_left_to_answer(
 
     await queue.inbox.delete(removed(_late()))
 
-    assert await notes.answer(TEAM, note.post_key, BEN) == NothingLeft()
+    assert await notes.answer(TEAM, note.note_id, BEN) == NothingLeft()
     assert [each.state for each in await _due(notes)] == [NoteState.WITHDRAWN]
     assert await queue.claim() == []
 
@@ -271,7 +271,7 @@ async def test_a_line_stays_while_one_of_its_messages_does(
 
     await queue.inbox.delete(removed(_late()))
 
-    assert isinstance(await notes.answer(TEAM, note.post_key, BEN), Asked)
+    assert isinstance(await notes.answer(TEAM, note.note_id, BEN), Asked)
     assert texts(await queue.claim_one()) == ["two"]
 
 
@@ -283,13 +283,13 @@ async def test_a_late_message_is_answered_as_it_was_edited_last(
     note = await _offered(queue, notes)
     await queue.add(edited(_late(), "how warm?", when=10))
 
-    await notes.answer(TEAM, note.post_key, BEN)
+    await notes.answer(TEAM, note.note_id, BEN)
 
     assert texts(await queue.claim_one()) == ["how warm?"]
 
 
 async def test_an_unknown_button_has_nothing_to_answer(notes: LateNotes) -> None:
-    assert await notes.answer(TEAM, "never made", BEN) == NothingLeft()
+    assert await notes.answer(TEAM, 404, BEN) == NothingLeft()
 
 
 async def test_only_one_process_shows_a_line(queue: Queue, notes: LateNotes) -> None:
@@ -324,7 +324,7 @@ async def test_a_click_while_the_line_is_being_sent_is_shown_next(
     await queue.leases.beat("one", "1", 30.0)
     note = await notes.take("one")
     assert note
-    await notes.answer(TEAM, note.post_key, BEN)
+    await notes.answer(TEAM, note.note_id, BEN)
 
     await notes.shown(note, "one", at(5))
 

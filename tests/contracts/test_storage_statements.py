@@ -116,7 +116,7 @@ async def _everything_late(queue: Queue) -> None:
         await notes.later(note, "worker", 0.0)
         note = await notes.take("worker") or note
         await notes.shown(note, "worker", at(1))
-        await notes.answer(TEAM, note.post_key, BEN)
+        await notes.answer(TEAM, note.note_id, BEN)
         await notes.give_up(await notes.take("worker") or note, "worker")
     absence = await absences.take("worker")
     assert absence

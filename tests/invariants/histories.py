@@ -59,7 +59,7 @@ class Stored:
         return found
 
     def place_of(self, turn: Row) -> Place:
-        """The channel and thread in which a turn is answered."""
+        """The channel and thread of a turn, or whatever else has a conversation."""
         its = self.conversations[turn["conversation_id"]]
         return its["channel_id"], its["thread_ts"]
 

@@ -27,6 +27,7 @@ _TABLES = (
     "rooms",
     "room_changes",
     "workers",
+    "late_notes",
 )
 _JSON = {"item", "data", "humans", "files"}
 

@@ -56,6 +56,7 @@ def in_its_place(db: Stored, slack: SlackHistory, model: ModelHistory) -> list[B
         for turn in db.rows("turns")
         for row in db.parts.get(turn["id"], ())
     }
+    places |= {row["post_key"]: db.place_of(row) for row in db.rows("late_notes")}
     channels = {row["channel_id"] for row in db.rows("conversations")}
     broken = [
         Broken(rule="I7", says=f"{call['method']} went to {call['arguments']}")

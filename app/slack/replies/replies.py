@@ -12,7 +12,7 @@ from app.slack.links import LinkPolicy, links_in
 from app.slack.outbound import Outbound
 from app.slack.replies.desk import Desk, FirstPaint, nobody
 from app.slack.replies.edited import EditedReply
-from app.slack.replies.message import Message, Method, Priority
+from app.slack.replies.message import Message, Method, Priority, Send
 from app.slack.replies.scheduler import EditScheduler
 from app.slack.text import plain_text
 from app.storage.data_messages import DataMessages
@@ -111,6 +111,20 @@ class Replies:
         reply = None if is_answered else self._latest.get(thread)
         if reply is None or not reply.show_more_people():
             _keep(self._to_be_said, thread, True)
+
+    async def send_aside(self, thread: SlackThread, method: Method, send: Send) -> None:
+        """Send what is no part of a reply, when the budgets allow it and it is quiet.
+
+        Cancelled, it is not sent any more. Raises what `send` has raised.
+        """
+        message = Message(thread.team_id, thread.channel_id, send, method)
+        self._scheduler.mark_dirty(message, Priority.STATUS)
+        try:
+            await message.settled()
+        finally:
+            self._scheduler.close_message(message)
+        if message.error:
+            raise message.error
 
     async def show_queued(
         self, thread: SlackThread, is_queued: Callable[[], Awaitable[bool]]
