@@ -137,7 +137,13 @@ async def running_bot(settings: Settings) -> AsyncGenerator[RunningBot]:
         address = await stack.enter_async_context(
             listening(web_app, settings.host, settings.port)
         )
-        yield RunningBot(introduction=introduction, address=address)
+        try:
+            yield RunningBot(introduction=introduction, address=address)
+        finally:
+            if socket_mode:
+                socket_mode.stop_taking()
+            # While requests come to their end here, others go on already.
+            worker.hand_over()
 
 
 @asynccontextmanager
@@ -330,6 +336,7 @@ def _worker(database: Database, store: TurnStore, replies: Replies) -> Worker:
         leases=Leases(database),
         wakeup=Wakeup(),
         show_queued=replies.show_queued,
+        quiet=replies.quiet,
     )
 
 

@@ -10,7 +10,7 @@ from app import telemetry
 
 _NOT_A_NAME = re.compile(r"[^A-Za-z0-9_.]")
 # Seconds for requests under way to come to their end.
-_SHUTDOWN_LIMIT = 10.0
+_SHUTDOWN_LIMIT = 5.0
 
 
 def add_health_routes(

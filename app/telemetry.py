@@ -66,5 +66,7 @@ def configure_logging() -> None:
     # slack_sdk logs tokens and message text at DEBUG, slack_bolt whole bodies at INFO.
     # aiohttp.server shows tracebacks for requests that are not even HTTP.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
+    # It shows tracebacks for connections that are too dead to be closed.
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
     for name in ("slack_sdk", "slack_bolt", "openai", "httpx2", "aiohttp.access"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -147,7 +147,7 @@ class Intake:
         if text is not None:
             self.tell_later(thread, user_id, text, in_thread=in_thread)
 
-    async def close(self, patience: float = 5.0) -> None:
+    async def close(self, patience: float = 1.0) -> None:
         """Wait `patience` seconds for what is still being told, then give it up."""
         if self._telling:
             _, late = await asyncio.wait(self._telling, timeout=patience)

@@ -95,19 +95,26 @@ class SocketMode:
             else:
                 self._tasks.append(asyncio.create_task(work))
 
+    def stop_taking(self) -> None:
+        """Leave what comes from now on to others, unacknowledged."""
+        self._is_closing = True
+        for link in self._links:
+            link.stop_taking()
+
     async def close(self) -> None:
         """Let what has arrived be committed and acknowledged, then hang up."""
-        self._is_closing = True
-        links = [link for line in self._lines for link in line.links]
-        for link in links:
-            link.stop_taking()
+        self.stop_taking()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.gather(*(link.drain(self._pace.drain) for link in links))
+        await asyncio.gather(*(link.drain(self._pace.drain) for link in self._links))
         await asyncio.gather(*(line.close() for line in self._lines))
         if self._session:
             await self._session.close()
+
+    @property
+    def _links(self) -> list[Link]:
+        return [link for line in self._lines for link in line.links]
 
     def _line(self) -> Line:
         return Line(

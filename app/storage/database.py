@@ -24,6 +24,7 @@ Transaction = AsyncConnection
 
 # Seconds that a statement may take, or wait for another's lock.
 _PATIENCE = 10.0
+_GOODBYE = 1.0
 _POOL_SIZE = 20
 # The same for what can't wait, which has connections of its own.
 _SHORT_PATIENCE = 1.5
@@ -164,11 +165,13 @@ class Database:
                 await file.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
 
     async def close(self) -> None:
-        """Let go of all connections."""
-        await self._reader.dispose()
-        await self._writer.dispose()
-        if self._urgent:
-            await self._urgent.dispose()
+        """Let go of all connections; one that has gone dead is not waited for."""
+        engines = {self._reader, self._writer, self._urgent}
+        goodbyes = [asyncio.create_task(each.dispose()) for each in engines if each]
+        await asyncio.wait(goodbyes, timeout=_GOODBYE)
+        for goodbye in goodbyes:
+            goodbye.cancel()
+        await asyncio.gather(*goodbyes, return_exceptions=True)
 
     async def check(self) -> None:
         """Raise DatabaseUnavailable unless it answers, and its clock is one."""

@@ -27,6 +27,8 @@ from app.tools.tool import Found, Tool, ToolContext, filled, one_line
 # Of one turn, over all its passes.
 MAX_CALLS = 16
 
+# Seconds, of those that a process has to end.
+_TO_THE_END = 3.0
 _LABEL_LENGTH = 100
 _ERROR_LENGTH = 500
 _ERROR = "Error: "
@@ -246,8 +248,14 @@ class _Batch:
         """Run one call and commit its result; ToolError if it did not work."""
         if tool.stored:
             return await self._run_stored(tool, call, values)
-        if tool.is_write:
-            await self._ledger.start(self._turn.lease, self._pass_no, call.call_id)
+        if not tool.is_write:
+            return await self._have_effect(tool, call, values)
+        await self._ledger.start(self._turn.lease, self._pass_no, call.call_id)
+        return await _let_end(self._have_effect(tool, call, values))
+
+    async def _have_effect(
+        self, tool: Tool, call: ToolCall, values: Mapping[str, Any]
+    ) -> ToolOutput:
         self._require_lease()
         context = self._context(call)
         crash("C9")
@@ -341,6 +349,21 @@ async def _until_stopped(
             task.cancel()
         await asyncio.gather(*tasks, stopping, return_exceptions=True)
     return [None if task.cancelled() else task.result() for task in tasks]
+
+
+async def _let_end(effect: Coroutine[Any, Any, ToolOutput]) -> ToolOutput:
+    """Give a write that has begun a moment when the process is told to end.
+
+    Cut short, nobody could say any more whether it took effect.
+    """
+    task = asyncio.create_task(effect)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task], timeout=_TO_THE_END)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        raise
 
 
 def _known(pass_no: int, call: LedgerCall | ToolCall) -> LedgerCall:

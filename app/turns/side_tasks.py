@@ -34,13 +34,13 @@ class SideTasks:
         """Run `step` again and again; after a failure with a pause."""
         self.start(_forever(step))
 
-    async def cancel(self) -> None:
-        """End all of it, and wait until it has ended."""
+    async def cancel(self, patience: float | None = None) -> None:
+        """End all of it, and wait until it has ended, or for so many seconds."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         if tasks:
-            await asyncio.wait(tasks)
+            await asyncio.wait(tasks, timeout=patience)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

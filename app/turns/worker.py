@@ -42,6 +42,9 @@ _QUEUED_AFTER = 1.0
 # Beyond this Slack would not let us tell them in time.
 _MOST_QUEUED_TOLD = 100
 _AFTER_A_FAILURE = 1.0
+# Seconds: what runs us may grant ten between the word to end and the kill.
+_LEAVING = 3.5
+_RETIRING = 1.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,13 +87,17 @@ class Worker:
         wakeup: Wakeup,
         limits: WorkerLimits | None = None,
         show_queued: ShowQueued,
+        quiet: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        """`quiet` waits a moment for the calls to Slack that are under way."""
         self._worker_id = worker_id
         self._store = store
         self._leases = leases
         self._wakeup = wakeup
         self._limits = limits or WorkerLimits()
         self._show_queued = show_queued
+        self._quiet = quiet
+        self._handing_over: asyncio.Task[None] | None = None
         self._running: dict[int, _Running] = {}
         self._changed: set[int] = set()
         self._news = Wakeup()
@@ -114,15 +121,31 @@ class Worker:
         self._tasks.repeat(lambda: self._drain(answerer))
         self._tasks.repeat(self._catch_up)
 
+    def hand_over(self) -> None:
+        """Claim nothing more; let others go on with the turns of Slack at once."""
+        if self._handing_over is None:
+            self._handing_over = self._tasks.start(self._leave())
+
     async def close(self) -> None:
-        """Hand running turns over: another process goes on with them at once."""
-        handed_over = list(self._running.values())
-        await self._queued.cancel()
-        await self._tasks.cancel()
+        """Hand over, end what only this process could answer, and give up the lease.
+
+        Takes seconds, not more: what a database that is away keeps us from handing over
+        is taken up once the lease has run out.
+        """
+        self.hand_over()
+        if self._handing_over:
+            await asyncio.wait([self._handing_over])
+        left = list(self._running.values())
+        await self._queued.cancel(_RETIRING)
+        await self._tasks.cancel(_RETIRING)
         crash("C15")
-        for each in handed_over:
-            await self._release(each.turn)
-        await self._tenure.end()
+        try:
+            async with asyncio.timeout(_RETIRING):
+                for each in left:
+                    await self._release(each.turn)
+                await self._tenure.end()
+        except TimeoutError:
+            log.warning("lease left to expire, the database does not answer")
 
     @property
     def worker_id(self) -> str:
@@ -147,7 +170,7 @@ class Worker:
         DatabaseUnavailable when nothing was taken; what happens later is the reply's.
         """
         async with self._claiming:
-            free = self.is_alive and not self._is_full(team_id)
+            free = self._may_claim and not self._is_full(team_id)
             lapses = self._tenure.lapses
             turn = await claim() if free else None
             if turn is None or not self._holds_since(lapses):
@@ -161,6 +184,10 @@ class Worker:
     def is_alive(self) -> bool:
         """Whether the lease of this process holds."""
         return self._tenure.is_alive
+
+    @property
+    def _may_claim(self) -> bool:
+        return self.is_alive and self._handing_over is None
 
     def request_stop(self, stop: StopRequest) -> bool:
         """End the turn, normally, as cancelled; false when it does not run here."""
@@ -202,7 +229,7 @@ class Worker:
         free = self._limits.turns - len(self._running)
         async with self._claiming:
             lapses = self._tenure.lapses
-            claimed = await self._claim(free) if free and self.is_alive else []
+            claimed = await self._claim(free) if free and self._may_claim else []
             # What came too late is not touched: the reaper finds it.
             for turn in claimed if self._holds_since(lapses) else ():
                 self._take(turn, answerer)
@@ -285,6 +312,8 @@ class Worker:
         try:
             # Not while a claim is under way: its turns would look abandoned by us.
             async with self._claiming:
+                if not self._may_claim:
+                    return
                 reaped = await self._leases.reap(self._worker_id, list(self._running))
         except DatabaseUnavailable:
             log.warning("no look at the others, the database does not answer")
@@ -310,6 +339,26 @@ class Worker:
                 return
             else:
                 return
+
+    async def _leave(self) -> None:
+        try:
+            async with asyncio.timeout(_LEAVING):
+                # A claim under way still brings its turns.
+                async with self._claiming:
+                    ours = list(self._running.values())
+                slack = [each for each in ours if each.turn.surface is Surface.SLACK]
+                await asyncio.gather(*(self._let_others_go_on(each) for each in slack))
+        except TimeoutError:
+            log.warning("turns not handed over in time")
+
+    async def _let_others_go_on(self, running: _Running) -> None:
+        if running.task:
+            running.task.cancel()
+            await asyncio.wait([running.task])
+        if self._quiet:
+            # Else what is on its way to Slack might land after another's newer text.
+            await self._quiet()
+        await self._release(running.turn)
 
     async def _release(self, turn: Turn) -> None:
         try:

@@ -144,8 +144,12 @@ class Replies:
         if message.error:
             log.info("queued not shown", extra={"error": type(message.error).__name__})
 
+    async def quiet(self) -> None:
+        """Wait a moment for the calls to Slack that are under way."""
+        await self._scheduler.quiet()
+
     async def close(self) -> None:
-        """Send nothing more; calls under way are waited for."""
+        """Send nothing more; calls under way have a moment to end."""
         await self._scheduler.close()
 
 

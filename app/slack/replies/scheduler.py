@@ -32,6 +32,8 @@ _RESERVE = 0.5
 _MANY_CHANNELS = 2_000
 # Timers may fire a hair early, and would then be set again for no time at all.
 _TICK = 0.001
+# A process that ends waits so long for Slack, which may never answer.
+_IN_FLIGHT = 1.0
 
 
 class _Lane:
@@ -99,13 +101,22 @@ class EditScheduler:
         message.close(error)
         self._let_go(message)
 
+    async def quiet(self) -> None:
+        """Wait for the calls in flight, but no more than a second."""
+        if self._calls:
+            await asyncio.wait(self._calls, timeout=_IN_FLIGHT)
+
     async def close(self) -> None:
-        """Send nothing more at all; calls in flight are waited for."""
+        """Send nothing more at all; calls in flight have a second to land."""
         if self._loop:
             self._loop.cancel()
             await asyncio.wait((self._loop,))
-        if self._calls:
-            await asyncio.wait(self._calls)
+        await self.quiet()
+        late = list(self._calls)
+        for call in late:
+            call.cancel()
+        if late:
+            await asyncio.wait(late, timeout=_IN_FLIGHT)
 
     def _enqueue(self, message: Message) -> None:
         self._changed.append(message)
