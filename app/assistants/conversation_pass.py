@@ -5,6 +5,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from app.assistants import failures
 from app.assistants.conversation_items import (
     Compared,
     compared,
@@ -20,7 +21,7 @@ from app.assistants.conversation_wire import (
 )
 from app.assistants.notices import LONG, LOST
 from app.assistants.passes import Passes
-from app.assistants.responses_api import CONTEXT_FULL, Histories
+from app.assistants.responses_api import Histories
 from app.assistants.responses_input import InputItem, excerpt
 from app.assistants.responses_pass import PassReader
 from app.domain import (
@@ -132,7 +133,7 @@ class ConversationPass:
         self._remedies += 1
         if is_gone(error):
             self._needs_new = True
-        elif error.code == CONTEXT_FULL and self._earlier_characters:
+        elif error.code == failures.CONTEXT_FULL and self._earlier_characters:
             self._needs_new = True
             self._most = self._earlier_characters // 2
         elif is_unpaired(error):

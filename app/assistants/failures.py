@@ -17,6 +17,10 @@ from app.errors import (
     StreamEndedEarly,
 )
 
+# Codes that a request can be changed for.
+CONTEXT_FULL = "context_length_exceeded"
+THOUGHTS_UNREADABLE = "invalid_encrypted_content"
+
 _OPERATOR = "Please tell whoever runs me."
 _LATER = "Please try again in a minute."
 
@@ -52,7 +56,7 @@ _EMPTY_PURSE = _Row(_BUDGET)
 _BY_CODE: Mapping[str, _Row] = {
     "invalid_api_key": _Row(_NO_KEY),
     "model_not_found": _Row(_NO_MODEL),
-    "context_length_exceeded": _Row(_TOO_LONG),
+    CONTEXT_FULL: _Row(_TOO_LONG),
     "insufficient_quota": _EMPTY_PURSE,
     "billing_hard_limit_reached": _EMPTY_PURSE,
     "billing_not_active": _EMPTY_PURSE,
@@ -86,6 +90,9 @@ _BY_STATUS: Mapping[int, _Row] = {
 _FIRST_SERVER_FAULT = 500
 _CONTEXT_FULL = re.compile(
     r"context (?:length|window|size)|max_model_len", re.IGNORECASE
+)
+_UNREADABLE_THOUGHTS = re.compile(
+    r"encrypted content\b.*\bcould not be", re.IGNORECASE | re.DOTALL
 )
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,63}")
 _QUOTA = re.compile(r"exceeded your current quota", re.IGNORECASE)
@@ -136,9 +143,12 @@ def word(given: object) -> str | None:
 
 def _meant(code: str | None, status: int | None, words: str) -> str | None:
     """Return the code that a server would have given, were it not for its words."""
-    # Compatible servers give no code for a full context.
+    # Azure gives none for thoughts that it can't read, compatible servers none for a
+    # full context.
+    if status in (None, 400) and _UNREADABLE_THOUGHTS.search(words):
+        return THOUGHTS_UNREADABLE
     if status in (None, 400) and code not in _BY_CODE and _CONTEXT_FULL.search(words):
-        return "context_length_exceeded"
+        return CONTEXT_FULL
     # Runs of the Assistants API have one code for a full minute and an empty purse.
     is_vague = code in (None, "rate_limit_exceeded") and status in (None, 429)
     if is_vague and _QUOTA.search(words):

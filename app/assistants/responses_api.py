@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from openai import AsyncOpenAI
 
+from app.assistants import failures
 from app.assistants.notices import LONG
 from app.assistants.passes import Passes
 from app.assistants.patience import Limits
@@ -28,7 +29,6 @@ from app.errors import AssistantError
 from app.storage.window import Window
 from app.tools.tool import Tool
 
-CONTEXT_FULL = "context_length_exceeded"
 # A server that takes less than we think is sent half as much, and half of that.
 _SHORTENED_AT_MOST = 3
 
@@ -75,6 +75,7 @@ class ResponsesAssistant:
             self._fields["include"] = ["reasoning.encrypted_content"]
         self._identifiers = Identifiers(client.api_key)
         self._histories = histories
+        self._thoughts = _Thoughts()
         self._passes = Passes(client, limits=limits or Limits(), sleep=sleep)
 
     def run(self, turn: Turn) -> AsyncGenerator[RunEvent]:
@@ -106,7 +107,7 @@ class ResponsesAssistant:
     def _stream(self, turn: Turn, run: Run, *, first: bool) -> AsyncGenerator[RunEvent]:
         has_names = self._capabilities.identifiers
         names = self._identifiers.fields(turn) if has_names else {}
-        source = _Source(self._histories, self._capabilities, turn)
+        source = _Source(self._histories, self._capabilities, self._thoughts, turn)
         fields = {**self._fields, **names}
 
         def begin() -> _Attempt:
@@ -115,12 +116,36 @@ class ResponsesAssistant:
         return self._passes.stream(turn, begin)
 
 
+class _Thoughts:
+    """Since which turn the server can read the thoughts that it has encrypted.
+
+    Another key, model or server can't read what was thought before.
+    """
+
+    def __init__(self) -> None:
+        self.readable_since = 0
+
+    def forget(self, sent_since: int, turn_id: int) -> bool:
+        """Send no more of those just refused in a turn; false if that can't help."""
+        if self.readable_since == sent_since:
+            of_this_turn = sent_since >= turn_id
+            newer = turn_id + 1 if of_this_turn else turn_id
+            self.readable_since = max(sent_since, newer)
+        return self.readable_since > sent_since
+
+
 class _Source:
-    """The input of one pass, which may turn out to be too long."""
+    """The input of one pass, which may turn out to be too long or not readable."""
 
     def __init__(
-        self, histories: Histories, capabilities: Capabilities, turn: Turn
+        self,
+        histories: Histories,
+        capabilities: Capabilities,
+        thoughts: _Thoughts,
+        turn: Turn,
     ) -> None:
+        self._thoughts = thoughts
+        self._thoughts_sent_since = 0
         self._histories = histories
         self._with_reasoning = capabilities.encrypted_reasoning
         self._most = capabilities.most_characters
@@ -132,6 +157,7 @@ class _Source:
     async def items(self) -> list[dict[str, Any]]:
         """Read what is to be sent; what is too long for it is left out for good."""
         window = await self._histories.read(self._turn)
+        self._thoughts_sent_since = self._thoughts.readable_since
         found = self._excerpt(window, self._most, MOST_ITEMS)
         if found.begins_at is not None:
             found = self._excerpt(window, self._most // 2, MOST_ITEMS // 2)
@@ -140,7 +166,17 @@ class _Source:
         self._last = found
         return found.items
 
-    def shorten(self) -> bool:
+    def finds_remedy(self, error: AssistantError) -> bool:
+        """Let the next reading give what the server may take, if that can be."""
+        match error.code:
+            case failures.CONTEXT_FULL:
+                return self._shorten()
+            case failures.THOUGHTS_UNREADABLE:
+                since, turn_id = self._thoughts_sent_since, self._turn.turn_id
+                return self._thoughts.forget(since, turn_id)
+        return False
+
+    def _shorten(self) -> bool:
         """Let the next reading give half as much; false if that can't help."""
         if not self._last or self._last.is_one_turn:
             return False
@@ -154,6 +190,7 @@ class _Source:
             most_characters=most,
             most_items=most_items,
             with_reasoning=self._with_reasoning,
+            reasoning_since=self._thoughts_sent_since,
             is_cut=window.is_cut,
         )
 
@@ -195,8 +232,7 @@ class _Attempt:
                     async for event in events:
                         yield event
             except AssistantError as error:
-                is_too_long = error.code == CONTEXT_FULL and self.may_be_repeated
-                if not is_too_long or not self._source.shorten():
+                if not self.may_be_repeated or not self._source.finds_remedy(error):
                     raise
             else:
                 return

@@ -38,15 +38,20 @@ def excerpt(
     most_characters: int,
     most_items: int = MOST_ITEMS,
     with_reasoning: bool = False,
+    reasoning_since: int = 0,
     is_cut: bool = False,
 ) -> Excerpt:
     """Return the input items of `history`, its oldest turns left out when it is long.
 
     Every call has exactly one output, every output follows its call. Reasoning is
-    replayed only as the server's own encrypted content. The model is told of what is
-    left out, here or, with `is_cut`, before.
+    replayed only as the server's own encrypted content, and only that of turns since
+    `reasoning_since`. The model is told of what is left out, here or, with `is_cut`,
+    before.
     """
-    turns = [_TurnItems(turn, with_reasoning) for turn in _turns_of(history)]
+    turns = [
+        _TurnItems(turn, with_reasoning and turn[0].turn_id >= reasoning_since)
+        for turn in _turns_of(history)
+    ]
     kept: list[_TurnItems] = []
     characters, items_left = most_characters, most_items
     for turn in reversed(turns):

@@ -7,7 +7,7 @@ import pytest
 from openai import AsyncOpenAI
 
 from app.assistants.notices import LONG
-from app.assistants.responses_profile import COMPATIBLE
+from app.assistants.responses_profile import COMPATIBLE, OPENAI
 from app.domain import Notice, RunStatus
 
 from .assistant_stage import Heard, Stage, client_of, hear
@@ -143,3 +143,56 @@ async def test_a_server_that_takes_much_less_is_asked_with_ever_less(
 
     assert notices(heard) == [LONG]
     assert len(sent(server, -1)) < len(sent(server, -2)) < len(sent(server, -3))
+
+
+_DONE = "response.output_item.done"
+_THOUGHT = {"type": "reasoning", "id": "rs_1", "encrypted_content": "gA"}
+_SAID = {"type": "message", "role": "assistant", "content": [{"text": "Hello."}]}
+THINKING = Play(
+    in_stream(
+        {"type": _DONE, "output_index": 0, "item": _THOUGHT},
+        {"type": _DONE, "output_index": 1, "item": _SAID},
+        {"type": "response.completed", "response": {"status": "completed"}},
+    )
+)
+UNREADABLE = [
+    Refuse(400, {"message": "No.", "code": "invalid_encrypted_content"}),
+    Refuse(400, {"message": "The encrypted content gA…A= could not be verified."}),
+]
+
+
+def thoughts(server: ReplayServer, number: int) -> int:
+    items = server.requests[number]["input"]
+    return sum(item["type"] == "reasoning" for item in items)
+
+
+@pytest.mark.parametrize("refusal", UNREADABLE)
+async def test_thoughts_of_another_model_are_left_out_once_they_are_refused(
+    client: AsyncOpenAI, server: ReplayServer, refusal: Refuse
+):
+    stage = Stage(client, capabilities=OPENAI)
+    server.then(THINKING)
+    await talk(stage, server, "one")
+    server.acts.clear()
+    server.then(refusal, THINKING)
+
+    await talk(stage, server, "two", "three")
+
+    assert [thoughts(server, number) for number in range(4)] == [0, 1, 0, 1]
+    assert stage.pauses == []
+
+
+async def test_a_server_that_reads_no_thoughts_at_all_is_asked_without_any(
+    client: AsyncOpenAI, server: ReplayServer
+):
+    stage = Stage(client, capabilities=OPENAI)
+    server.then(THINKING)
+    await talk(stage, server, "one")
+    server.acts.clear()
+    server.then(UNREADABLE[0])
+
+    stage.say("two")
+    heard = await hear(stage.assistant.run(stage.turn))
+
+    assert heard.run.status is RunStatus.FAILED
+    assert len(server.requests) <= 4
