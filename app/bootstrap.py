@@ -25,7 +25,12 @@ from app.assistants.conversation_api import ConversationAssistant
 from app.assistants.instructions import INSTRUCTIONS
 from app.assistants.prices import bill, price_of
 from app.assistants.responses_api import ResponsesAssistant
-from app.connections import model_client_of, open_database, slack_client
+from app.connections import (
+    model_client_of,
+    open_database,
+    past_a_pooler,
+    slack_client,
+)
 from app.domain import Lease, Turn
 from app.errors import DatabaseUnavailable, SettingsError
 from app.health import add_health_routes, listening
@@ -285,8 +290,8 @@ def _start_side_tasks(
     stack.push_async_callback(tasks.cancel)
     tasks.repeat(late_lines.bring_next_up_to_date)
     if not database.is_sqlite:
-        url = settings.database_url.get_secret_value()
-        tasks.repeat(Listener(url, database, worker.hear).listen)
+        listener = Listener(past_a_pooler(settings), database, worker.hear)
+        tasks.repeat(listener.listen)
 
 
 def _late_lines(

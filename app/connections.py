@@ -20,14 +20,25 @@ _SLACK_TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10)
 
 async def open_database(settings: Settings, stack: AsyncExitStack) -> Database:
     """Connect to the database of the settings, migrated if they say so."""
-    url = settings.database_url.get_secret_value()
     if settings.auto_migrate:
-        await migrate(url)
-    database = await Database.connect(url)
+        await migrate(past_a_pooler(settings))
+    database = await Database.connect(
+        settings.database_url.get_secret_value(),
+        is_pooled=settings.listen_database_url is not None,
+    )
     stack.push_async_callback(database.close)
     if fault := await schema_fault(database):
         raise SettingsError([fault])
     return database
+
+
+def past_a_pooler(settings: Settings) -> str:
+    """Return the address of the database itself, also where a pooler stands before it.
+
+    What belongs to a connection and not to a transaction is kept there alone.
+    """
+    url = settings.listen_database_url or settings.database_url
+    return url.get_secret_value()
 
 
 async def slack_client(settings: Settings, stack: AsyncExitStack) -> AsyncWebClient:

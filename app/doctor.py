@@ -12,7 +12,12 @@ import openai
 
 from app.assistants.assistants_wire import HEADERS
 from app.assistants.model_list import ListedModel, Outlook, list_models, outlook
-from app.connections import model_client_of, open_database, slack_client
+from app.connections import (
+    model_client_of,
+    open_database,
+    past_a_pooler,
+    slack_client,
+)
 from app.errors import (
     DatabaseUnavailable,
     FaultyTools,
@@ -23,6 +28,8 @@ from app.errors import (
 from app.settings import Settings
 from app.slack.bot import introduce
 from app.slack.reads import ask
+from app.storage.database import Database
+from app.storage.listener import NO_LISTENING, hears_itself
 from app.tools.found import own_tools
 
 _PATIENCE = 10.0
@@ -73,8 +80,25 @@ async def _database(settings: Settings, stack: AsyncExitStack) -> list[Finding]:
         return [Finding(is_fine=False, says=fault) for fault in error.faults]
     except DatabaseUnavailable:
         return [Finding(is_fine=False, says="DATABASE_URL: no answer from there.")]
-    kind = "SQLite" if database.is_sqlite else "Postgres"
-    return [Finding(is_fine=True, says=f"The database answers ({kind}).")]
+    if database.is_sqlite:
+        return [Finding(is_fine=True, says="The database answers (SQLite).")]
+    fine = Finding(is_fine=True, says="The database answers (Postgres).")
+    return [fine, await _hints(settings, database)]
+
+
+async def _hints(settings: Settings, database: Database) -> Finding:
+    """Look whether processes can tell each other what has happened."""
+    try:
+        arrive = await hears_itself(past_a_pooler(settings), database)
+    except (DatabaseUnavailable, *NO_LISTENING):
+        return Finding(is_fine=False, says="LISTEN_DATABASE_URL: no answer from there.")
+    if arrive:
+        return Finding(is_fine=True, says="Hints between processes arrive.")
+    says = (
+        "Hints between processes do not arrive, so answers and stops may begin seconds "
+        "late: LISTEN_DATABASE_URL must be the same database, without a pooler."
+    )
+    return Finding(is_fine=False, says=says)
 
 
 async def _slack(settings: Settings, stack: AsyncExitStack) -> list[Finding]:

@@ -151,6 +151,12 @@ def _database(value: str) -> str:
     return value
 
 
+def _postgres(value: str) -> str:
+    if not _is_address(value, "postgresql"):
+        raise ValueError("must be postgresql://user:password@host/name")
+    return value
+
+
 BotToken = Annotated[
     SecretStr, _token("xapp-", "xoxp-", hint="the bot's own begins with xoxb-")
 ]
@@ -173,6 +179,7 @@ SlackApiUrl = Annotated[str, BeforeValidator(_slack_api)]
 WebAddress = Annotated[str, BeforeValidator(_web_address)]
 # A secret, because it may hold a password.
 DatabaseUrl = Annotated[SecretStr, BeforeValidator(_database)]
+PostgresUrl = Annotated[SecretStr, BeforeValidator(_postgres)]
 Switch = Annotated[bool, BeforeValidator(_switch)]
 Host = Annotated[str, BeforeValidator(_host)]
 Port = Annotated[int, _whole_number(1, 65535, "must be a whole number, 1 to 65535")]
@@ -226,6 +233,7 @@ class Settings(BaseModel):
     assistant_id: AssistantId | None = None
     assistant_state: AssistantState = "local"
     database_url: DatabaseUrl = SecretStr("sqlite:///threadline.db")
+    listen_database_url: PostgresUrl | None = None
     auto_migrate: Switch = True
     host: Host = "127.0.0.1"
     port: Port = 3000
@@ -274,15 +282,22 @@ def read_settings(
 def read_database_url(
     environ: Mapping[str, str] | None = None, env_file: Path | None = _ENV_FILE
 ) -> str:
-    """Return DATABASE_URL alone, for what needs nothing else; raises SettingsError."""
-    given = _given(environ, env_file).get("database_url")
-    if given is None:
-        default: SecretStr = Settings.model_fields["database_url"].default
-        return default.get_secret_value()
-    try:
-        return _database(given)
-    except ValueError as error:
-        raise SettingsError([f"DATABASE_URL {error}"]) from None
+    """Return where the schema is changed, for what needs nothing else.
+
+    Past a pooler, if LISTEN_DATABASE_URL leads past one. Raises SettingsError.
+    """
+    given = _given(environ, env_file)
+    for name, check in (
+        ("listen_database_url", _postgres),
+        ("database_url", _database),
+    ):
+        try:
+            if name in given:
+                return check(given[name])
+        except ValueError as error:
+            raise SettingsError([f"{name.upper()} {error}"]) from None
+    default: SecretStr = Settings.model_fields["database_url"].default
+    return default.get_secret_value()
 
 
 def has_slack_settings(
@@ -327,8 +342,8 @@ def _chosen(given: Mapping[str, str], *prefixes: str) -> dict[str, str]:
             check(given.get(name, usual))
         except ValueError as error:
             raise SettingsError([f"{name.upper()} {error}"]) from None
-    if faults := _contradictions(given):
-        raise SettingsError([f"{name.upper()} {says}" for name, says in faults.items()])
+    if says := _contradictions(given).get("assistant_state"):
+        raise SettingsError([f"ASSISTANT_STATE {says}"])
     return {name: value for name, value in given.items() if name.startswith(prefixes)}
 
 
@@ -354,11 +369,15 @@ def _read_file(env_file: Path) -> Mapping[str, str | None]:
 
 
 def _contradictions(given: Mapping[str, str]) -> dict[str, str]:
+    faults = {}
+    is_file = given.get("database_url", "sqlite:").startswith("sqlite:")
+    if is_file and "listen_database_url" in given:
+        faults["listen_database_url"] = "is for a Postgres in DATABASE_URL"
     is_kept_there = given.get("assistant_api", "").lower() == "assistants"
     if is_kept_there and given.get("assistant_state", "").lower() == "conversation":
         says = "is for ASSISTANT_API=responses; assistants keep their own threads"
-        return {"assistant_state": says}
-    return {}
+        faults["assistant_state"] = says
+    return faults
 
 
 def _missing(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:

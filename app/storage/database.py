@@ -40,6 +40,16 @@ _SQLITE_ERROR = 1
 
 _A_SANE_TIME = (1_700_000_000.0, 10_000_000_000.0)
 
+_DIRECT = {"server_settings": {"application_name": "threadline", "jit": "off"}}
+# A pooler refuses parameters that it does not know, and the next transaction may be on
+# another connection: no statement is prepared for longer than its use, under no name.
+_POOLED = {
+    "server_settings": {"application_name": "threadline"},
+    "statement_cache_size": 0,
+    "prepared_statement_cache_size": 0,
+    "prepared_statement_name_func": str,
+}
+
 _SQLITE_PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
@@ -87,9 +97,11 @@ class Database:
         self._places = asyncio.Semaphore(places)
 
     @classmethod
-    async def connect(cls, url: str) -> "Database":
+    async def connect(cls, url: str, *, is_pooled: bool = False) -> "Database":
         """Open `sqlite:///path` or `postgresql://…` and check that it answers.
 
+        `is_pooled` says that a pooler stands in between, such as pgbouncer, which may
+        give each transaction another connection.
         Raises SettingsError for any other address and DatabaseUnavailable when there
         is no answer, or a clock that is no clock.
         """
@@ -97,8 +109,9 @@ class Database:
         if address.get_backend_name() == "sqlite":
             database = cls(*_sqlite_engines(address), places=1)
         else:
-            engine = _postgres_engine(address, _POOL_SIZE, _PATIENCE)
-            urgent = _postgres_engine(address, _URGENT, _SHORT_PATIENCE)
+            more = _POOLED if is_pooled else _DIRECT
+            engine = _postgres_engine(address, _POOL_SIZE, _PATIENCE, more)
+            urgent = _postgres_engine(address, _URGENT, _SHORT_PATIENCE, more)
             places = _POOL_SIZE - _READERS
             database = cls(engine, engine, places=places, urgent=urgent)
         try:
@@ -251,7 +264,9 @@ def _prepare_sqlite(engine: AsyncEngine, begin: str, pragmas: tuple[str, ...]) -
     event.listen(engine.sync_engine, "handle_error", _translate)
 
 
-def _postgres_engine(address: URL, size: int, patience: float) -> AsyncEngine:
+def _postgres_engine(
+    address: URL, size: int, patience: float, more: dict[str, Any]
+) -> AsyncEngine:
     # The address may come from a hosting provider, in libpq's words.
     query = dict(address.query)
     if sslmode := query.pop("sslmode", None):
@@ -264,7 +279,7 @@ def _postgres_engine(address: URL, size: int, patience: float) -> AsyncEngine:
         connect_args={
             "timeout": patience,
             "command_timeout": patience,
-            "server_settings": {"application_name": "threadline", "jit": "off"},
+            **more,
         },
     )
     event.listen(engine.sync_engine, "handle_error", _translate)

@@ -21,7 +21,8 @@ from app.storage.wakeup import CHANNEL, Hint, Missed, Tell, hint_of
 
 log = logging.getLogger(__name__)
 
-_LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+# What a connection raises that can't be made, or is lost.
+NO_LISTENING = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 _PATIENCE = 3.0
 # A connection that has gone dead says nothing; it is asked so often.
 _ASKED_EVERY = 5.0
@@ -47,7 +48,7 @@ class Listener:
                 self._hear(Missed())
                 await self._try_the_way()
                 await _until_lost(connection)
-        except _LOST as error:
+        except NO_LISTENING as error:
             telemetry.count("listen.lost")
             kind = type(error).__name__
             log.warning("not listening, hints come late", extra={"error": kind})
@@ -74,8 +75,8 @@ class Listener:
 async def hears_itself(url: str, database: Database) -> bool:
     """Whether what is told over `database` is heard at `url`.
 
-    Raises DatabaseUnavailable when it can't be told at all, and OSError or one of
-    asyncpg's errors when nobody answers at `url`.
+    Raises DatabaseUnavailable when it can't be told at all, and one of NO_LISTENING
+    when nobody answers at `url`.
     """
     sent, came_back = f"probe {secrets.token_hex(8)}", asyncio.Event()
 

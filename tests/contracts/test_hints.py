@@ -219,3 +219,15 @@ async def test_many_threads_that_nobody_has_a_place_for_cost_no_hint_of_their_ow
     await queue.leases.reap("worker", [])
 
     assert await ear.since_last() == [Ready()]
+
+
+async def test_for_a_pooler_nothing_stays_prepared(migrated_postgres: str) -> None:
+    empty(migrated_postgres)
+    database = await Database.connect(migrated_postgres, is_pooled=True)
+    queue = Queue(database)
+    await queue.add(*(said(when=number, mention=True) for number in range(3)))
+    answered = await queue.answer_all()
+
+    assert len(answered) == 3
+    assert await queue.rows("SELECT count(*) FROM pg_prepared_statements") == [(0,)]
+    await database.close()

@@ -13,6 +13,7 @@ import pytest
 
 from app.sandbox.server import Sandbox
 from tests.e2e.program import Program, free_port, run, running, settings_for
+from tests.postgres import NewDatabase
 from tests.scenarios.world import text_of
 
 ENDS = [signal.SIGTERM, signal.SIGINT]
@@ -193,6 +194,22 @@ async def test_the_doctor_names_each_thing_that_is_amiss(
     assert any(line.startswith("amiss  SLACK_BOT_TOKEN") for line in amiss)
     assert any(line.startswith("amiss  SLACK_APP_TOKEN") for line in amiss)
     assert "Traceback" not in ended.err
+
+
+async def test_the_doctor_hears_whether_replicas_would_hear_each_other(
+    sandbox: Sandbox,
+    tmp_path: Path,
+    migrated_postgres: str,
+    new_postgres: NewDatabase,
+) -> None:
+    settings = settings_for(sandbox, DATABASE_URL=migrated_postgres)
+    hearing = await run("doctor", folder=tmp_path, settings=settings)
+    elsewhere = settings | {"LISTEN_DATABASE_URL": new_postgres(migrated_postgres)}
+    deaf = await run("doctor", folder=tmp_path, settings=elsewhere)
+
+    assert "ok     Hints between processes arrive.\n" in hearing.out
+    assert "amiss  Hints between processes do not arrive" in deaf.out
+    assert (hearing.code, deaf.code) == (0, 2)
 
 
 async def test_the_sandbox_alone_prints_what_a_bot_beside_it_needs(

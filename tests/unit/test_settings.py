@@ -81,6 +81,8 @@ def test_three_secrets_are_enough() -> None:
         ("DATABASE_URL", "postgres://host/name", "or postgresql://"),
         ("DATABASE_URL", "postgresql+asyncpg://host/name", "or postgresql://"),
         ("DATABASE_URL", "postgresql://host:five/name", "or postgresql://"),
+        ("LISTEN_DATABASE_URL", "sqlite:///t.db", "must be postgresql://"),
+        ("LISTEN_DATABASE_URL", "postgresql://host/name", "is for a Postgres in"),
         ("AUTO_MIGRATE", "maybe", "must be true or false"),
         ("HOST", "http://127.0.0.1", "must be an address"),
         ("HOST", "127.0.0.1:3000", "must be an address"),
@@ -161,6 +163,7 @@ SECRETS = {
     "SLACK_SIGNING_SECRET": "canary3",
     "OPENAI_API_KEY": "sk-canary4",
     "DATABASE_URL": "postgresql://ana:canary5@host/name",
+    "LISTEN_DATABASE_URL": "postgresql://ana:canary6@host/name",
 }
 
 
@@ -353,6 +356,21 @@ def test_the_database_is_known_without_any_token():
 
     assert read_database_url(environ, env_file=None) == "postgresql://host/name"
     assert read_database_url({}, env_file=None) == "sqlite:///threadline.db"
+
+
+def test_the_schema_is_changed_past_a_pooler():
+    environ = {
+        "DATABASE_URL": "postgresql://pooler/name",
+        "LISTEN_DATABASE_URL": "postgresql://host/name",
+    }
+
+    assert read_database_url(environ, env_file=None) == "postgresql://host/name"
+
+
+def test_the_sandbox_needs_no_other_database():
+    environ = {"LISTEN_DATABASE_URL": "postgresql://host/name"}
+
+    assert model_for_sandbox(environ, env_file=None) == {}
 
 
 def test_a_database_address_that_is_none_is_told_without_repeating_it():
