@@ -12,9 +12,10 @@ from app.domain import Turn
 from app.tools.schema import is_strict
 from app.tools.tool import Tool
 
-# Models of before GPT-5 refuse what concerns reasoning.
-_OLD = ("gpt-3", "gpt-4", "chatgpt-")
-_THINKING = re.compile(r"(?:gpt-(?:[5-9]|[1-9]\d)|o\d)", re.IGNORECASE)
+# Models of before GPT-5, those trained further, and those for chats alone refuse what
+# concerns reasoning.
+_PLAIN = re.compile(r"(?:ft:)?(?:gpt-[34]|chatgpt-)|.*-chat\b", re.IGNORECASE)
+_THINKING = re.compile(r"(?!.*-chat\b)(?:gpt-(?:[5-9]|1\d)|o\d)", re.IGNORECASE)
 
 
 class Profile(StrEnum):
@@ -54,7 +55,7 @@ class Capabilities:
         """Return those of `model` at `base_url`; unknown servers are sent little."""
         match Profile.of(base_url):
             case Profile.OPENAI:
-                is_thinking = not model.startswith(_OLD)
+                is_thinking = _PLAIN.match(model) is None
             case Profile.AZURE:
                 # There a model has whatever name its deployment was given.
                 is_thinking = _THINKING.match(model) is not None

@@ -63,7 +63,16 @@ def test_a_server_is_known_by_its_host(base_url: str, profile: Profile):
     [
         ("https://api.openai.com/v1/", "gpt-6-luna", OPENAI),
         ("https://api.openai.com/v1/", "gpt-4.1-mini", OPENAI_WITHOUT_REASONING),
+        ("https://api.openai.com/v1/", "ft:gpt-4.1:us::1", OPENAI_WITHOUT_REASONING),
+        ("https://api.openai.com/v1/", "gpt-5-chat-latest", OPENAI_WITHOUT_REASONING),
+        ("https://api.openai.com/v1/", "ft:gpt-6-luna:us::1", OPENAI),
         ("https://a.openai.azure.com/openai/v1/", "gpt-6-luna", OPENAI),
+        ("https://a.openai.azure.com/openai/v1/", "gpt-41", OPENAI_WITHOUT_REASONING),
+        (
+            "https://a.openai.azure.com/openai/v1/",
+            "gpt-5-chat",
+            OPENAI_WITHOUT_REASONING,
+        ),
         ("https://a.openai.azure.com/openai/v1/", "o4-mini", OPENAI),
         (
             "https://a.openai.azure.com/openai/v1/",
