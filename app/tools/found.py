@@ -6,8 +6,8 @@ import traceback
 from types import ModuleType
 
 from app.errors import FaultyTools
-from app.tools import own
-from app.tools.lint import lint
+from app.tools import home, own
+from app.tools.lint import lint, told
 from app.tools.tool import Tool
 
 _LONGEST = 200
@@ -34,6 +34,11 @@ def own_tools(package: ModuleType = own) -> tuple[Tool, ...]:
         if not found:
             faults.append(f"{place}: no tool in it; write @tool(…) above a function")
         tools += found
+    faults += [
+        told(tool.module, f"{tool.name}: the name is taken; choose another one")
+        for tool in tools
+        if tool.name in (home.GET, home.SET)
+    ]
     try:
         lint(tools)
     except FaultyTools as error:

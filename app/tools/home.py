@@ -8,6 +8,7 @@ from app.domain import DataMessage, RoomChange
 from app.storage.rooms import ROOMS, Rooms, room_named
 from app.tools.tool import Tool, ToolContext, shown, tool
 
+GET, SET = "getRoomTemperature", "setRoomTemperature"
 LOWEST = 5.0
 HIGHEST = 35.0
 
@@ -41,16 +42,14 @@ Temperature = Annotated[
 def home_tools(rooms: Rooms) -> tuple[Tool, ...]:
     """Return the tools that read and set the temperatures of a workspace's rooms."""
 
-    @tool(
-        name="getRoomTemperature", effect="read", label="reading {room}", trusted=True
-    )
+    @tool(name=GET, effect="read", label="reading {room}", trusted=True)
     async def get_room_temperature(context: ToolContext, room: Room) -> str:
         """Get the temperature of a room, in °C."""
         now = await rooms.temperature(context.turn.lease.team_id, room)
         return f"The {room} is at {shown(now)} °C."
 
     @tool(
-        name="setRoomTemperature",
+        name=SET,
         effect="write",
         label="setting {room}",
         outcome="the {room} was set to {temperature} °C",

@@ -12,7 +12,10 @@ from pydantic_core import PydanticSerializationError, SchemaError, to_jsonable_p
 
 from app.tools.schema import plain_schema
 
-_CONFIG = ConfigDict(extra="forbid", strict=True, protected_namespaces=())
+# NaN and the infinities are no JSON, but they would be read.
+_CONFIG = ConfigDict(
+    extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=()
+)
 # What pydantic raises for an annotation that it has no schema for, by its source.
 _UNFIT = (
     PydanticUserError,

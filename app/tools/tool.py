@@ -8,7 +8,14 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 from pydantic import BaseModel, ValidationError
 
-from app.domain import DataMessage, ToolCall, Turn
+from app.domain import (
+    ChannelKind,
+    DataMessage,
+    Lease,
+    SlackThread,
+    ToolCall,
+    Turn,
+)
 from app.errors import ToolError
 from app.storage.database import Transaction
 from app.tools.signature import read_signature
@@ -40,6 +47,22 @@ class ToolContext:
     asked_by: str
     open_transaction: Transaction | None = None
     data: list[DataMessage] = field(default_factory=list)
+
+    @classmethod
+    def by_hand(cls, asked_by: str = "U1") -> "ToolContext":
+        """Return a context for trying a tool without a thread, a model or a database.
+
+        The data messages that the tool sends are in `data` then.
+        """
+        turn = Turn(
+            lease=Lease(team_id="T1", conversation_id=1, turn_id=1, epoch=1),
+            thread=SlackThread(team_id="T1", channel_id="C1", thread_ts="1.000001"),
+            assistant_thread_id=1,
+            messages=(),
+            channel_kind=ChannelKind.CHANNEL,
+        )
+        call = ToolCall(call_id="call_1", name="", arguments="{}")
+        return cls(turn=turn, call=call, pass_no=1, asked_by=asked_by)
 
     @property
     def transaction(self) -> Transaction:

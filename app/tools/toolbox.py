@@ -68,7 +68,7 @@ class Toolbox:
 
     A tool that is unknown, wrongly called, slow or broken gives the model a line that
     begins with "Error: ", and the run goes on; only storage errors are raised. Making
-    a toolbox raises ToolFaults where a tool cannot be offered as it is. No tool begins
+    a toolbox raises FaultyTools where a tool cannot be offered as it is. No tool begins
     once `holds_lease` is false: LeaseLost is raised instead.
     """
 

@@ -131,6 +131,13 @@ async def test_a_tool_that_can_not_be_offered_is_named_with_what_it_lacks(
         "    return room\n"
     )
     (own / "empty.py").write_text("")
+    (own / "heater.py").write_text(
+        "from app.tools.tool import ToolContext, tool\n"
+        '@tool(effect="read", label="reading {room}")\n'
+        "async def getRoomTemperature(context: ToolContext, room: str) -> str:\n"
+        '    """Read it."""\n'
+        "    return room\n"
+    )
     (own / "_shared.py").write_text("1 / 0")
     ended = await faults_of(own, sandbox)
 
@@ -138,6 +145,8 @@ async def test_a_tool_that_can_not_be_offered_is_named_with_what_it_lacks(
     assert ended.err == (
         "These tools need a look:\n"
         "  app/tools/own/empty.py: no tool in it; write @tool(…) above a function\n"
+        "  app/tools/own/heater.py: getRoomTemperature: the name is taken; choose "
+        "another one\n"
         "  app/tools/own/lamp.py: light: it has no docstring; say there what it does, "
         "for the model to read\n"
         "  app/tools/own/lamp.py: light: arguments.room may be anything; "

@@ -1,7 +1,9 @@
 """A tool is what its signature says; a toolbox takes only tools that are sound."""
 
 import json
+import re
 from datetime import date
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -249,6 +251,31 @@ def test_whatever_the_model_writes_is_taken_or_refused_in_one_line(arguments: st
     assert told or values.keys() == {"one", "sides", "day"}
     assert told.isprintable()
     assert len(told) <= 500
+
+
+async def test_a_tool_is_tried_by_hand_as_the_readme_says():
+    readme = Path(__file__).parents[3].joinpath("README.md").read_text()
+    code = re.search(r"```python\n(.*?)```", readme, re.DOTALL)
+    line = re.search(r"To test it, call it: `await (.+?)`", readme)
+    assert code
+    assert line
+    known: dict[str, Any] = {"__name__": "clock"}
+    exec(code[1], known)  # noqa: S102 - the README's own lines
+
+    said = await eval(line[1], known)  # noqa: S307
+
+    assert re.fullmatch(r"\w+day, \d\d \w+ \d{4}, \d\d:\d\d", said)
+
+
+def test_a_number_that_is_none_is_refused():
+    @tool(effect="read", label="trying")
+    async def try_it(context: ToolContext, number: float) -> str:
+        """Try."""
+        return str(number)
+
+    for number in ("NaN", "Infinity", "-Infinity"):
+        with pytest.raises(ToolError, match="number"):
+            try_it.parse(f'{{"number": {number}}}')
 
 
 def test_a_tool_is_trusted_only_if_it_says_so(home: Toolbox):
