@@ -35,7 +35,7 @@ _BACKLOGS = ((200, 3_000), (5_000, 5_000))
 _PROCESSES = 2
 _LONGEST = 8.0
 
-_PACED_THREADS, _PACED, _PACE = 200, 400, 0.02
+_PACED_THREADS, _PACED, _PACE = 200, 250, 0.04
 # Connections, statements and code have been used once by then.
 _WARM_UP = 50
 

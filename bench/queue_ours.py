@@ -20,11 +20,13 @@ from app.domain import (
 from app.storage.database import Database
 from app.storage.inbox import Added, Inbox
 from app.storage.leases import Leases
+from app.storage.listener import Listener
 from app.storage.policy import AnswerPolicy
 from app.storage.turns import TurnStore
-from app.storage.wakeup import Wakeup
+from app.storage.wakeup import Hint, Wakeup
 from app.turns.answer import Answerer, TurnStop
 from app.turns.reply import Reply
+from app.turns.side_tasks import SideTasks
 from app.turns.worker import Worker, WorkerLimits
 from bench.queue_journal import (
     Message,
@@ -106,6 +108,20 @@ async def _worker(database: Database, notes: list[Note]) -> Worker:
     return worker
 
 
+async def _listening(url: str, database: Database, worker: Worker) -> SideTasks:
+    """Hear what other processes tell; returns once it does."""
+    tasks, heard = SideTasks(), asyncio.Event()
+
+    def hear(hint: Hint) -> None:
+        heard.set()
+        worker.hear(hint)
+
+    if not database.is_sqlite:
+        tasks.repeat(Listener(url, database, hear).listen)
+        await heard.wait()
+    return tasks
+
+
 async def fill(url: str, threads: float, count: float) -> None:
     """Add what is to be drained."""
     database = await Database.connect(url)
@@ -136,7 +152,9 @@ async def work(url: str) -> None:
     notes: list[Note] = []
     database = await Database.connect(url)
     worker = await _worker(database, notes)
+    listening = await _listening(url, database, worker)
     await until_told(notes)
+    await listening.cancel()
     await worker.close()
     await database.close()
 
