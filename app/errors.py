@@ -12,6 +12,7 @@ ThreadlineError
 │   ├── PlaceClosed               the workspace: archived, left, or not allowed
 │   ├── CredentialsRefused        the operator: the token was refused or revoked
 │   ├── PayloadRefused            us: Slack does not take what we sent
+│   ├── PostUnconfirmed           the people there: was it posted? Slack won't tell
 │   └── SlackUnavailable          nobody: Slack answered nothing usable, fate unknown
 ├── UnsafePayload                 us: the outbound gate refused to send it
 ├── AssistantError                `code` is for the log, `message` for people
@@ -21,6 +22,9 @@ ThreadlineError
 │   └── StreamEndedEarly          nobody: the stream stopped without a terminal event
 └── ToolError                     the model: its output says so; people never see it
 """
+
+# What it says of an answer that nobody knows to be there; our word, not Slack's.
+UNCONFIRMED = "post_unconfirmed"
 
 
 class ThreadlineError(Exception):
@@ -86,6 +90,13 @@ class CredentialsRefused(SlackError):
 
 class PayloadRefused(SlackError):
     """Slack does not take this text, these blocks or these attachments."""
+
+
+class PostUnconfirmed(SlackError):
+    """Whether Slack has a post is not known, and won't be: it is not made again."""
+
+    def __init__(self) -> None:
+        super().__init__(UNCONFIRMED, "chat.postMessage")
 
 
 class SlackUnavailable(SlackError):

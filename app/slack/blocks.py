@@ -88,7 +88,7 @@ def text_payload(look: TextLook) -> Payload:
     elif look.line:
         blocks.append({"type": "section", "text": _mrkdwn(look.line)})
     if look.button:
-        blocks.append(_row(look.button))
+        blocks.append(button_row(look.button))
     return Payload(
         text=_fallback(look),
         blocks=tuple(blocks),
@@ -140,7 +140,8 @@ def _fallback(look: TextLook) -> str:
     return escape_mrkdwn(look.about or "On it")
 
 
-def _row(*buttons: Button) -> dict[str, Any]:
+def button_row(*buttons: Button) -> dict[str, Any]:
+    """The block for some buttons."""
     return {"type": "actions", "elements": [_element(each) for each in buttons]}
 
 

@@ -10,7 +10,7 @@ from enum import IntEnum
 from typing import Any
 
 from app.domain import Ending, RunStatus
-from app.slack.blocks import Payload, part_metadata
+from app.slack.blocks import Action, Button, Payload, button_row, part_metadata
 from app.slack.gate import MOST_CALLED, call_to
 from app.slack.status_line import duration
 from app.slack.text import escape_mrkdwn
@@ -25,6 +25,7 @@ class About(IntEnum):
     """
 
     ENDING = 1
+    LOST = 2
     DOUBT = 100
 
 
@@ -63,6 +64,16 @@ def news(ending: Ending, people: tuple[str, ...], notify_after: float) -> Note |
     if ending.question_deleted:
         return None
     return Note(about=About.ENDING, people=people, text=text)
+
+
+def lost(people: tuple[str, ...], turn_id: int) -> Note:
+    """What people are told where nobody knows whether they see the answer."""
+    return Note(
+        about=About.LOST,
+        people=people,
+        text="My answer may be missing here: Slack did not tell whether it took it.",
+        buttons=button_row(Button(Action.RETRY, turn_id)),
+    )
 
 
 def note_payload(note: Note, post_key: str) -> Payload:

@@ -27,7 +27,8 @@ from app.slack.text import escape_mrkdwn
 log = logging.getLogger(__name__)
 
 _PATIENCE = 20.0
-_LOOKED_AT = 100
+_PAGE = 100
+_MOST_PAGES = 5
 
 
 def _always() -> bool:
@@ -148,29 +149,40 @@ class Outbound:
             ),
         )
 
-    async def find(self, thread: SlackThread, post_key: str) -> str | None:
+    async def find(
+        self, thread: SlackThread, post_key: str, *, since: str = "0"
+    ) -> str | None:
         """Return the ts of the message posted with `post_key`, None if there is none.
 
-        Looks at the thread's newest messages only.
+        Looks at the messages of the thread after `since`, oldest first, as Slack gives
+        them; SlackUnavailable when there are too many of them to be sure.
         """
-        answer = await self._call(
+        cursor = None
+        for _ in range(_MOST_PAGES):
+            answer = await self._replies(thread, since, cursor)
+            for message in answer.get("messages") or ():
+                if _post_key(message) == post_key:
+                    return str(message["ts"])
+            cursor = (answer.get("response_metadata") or {}).get("next_cursor")
+            if not cursor:
+                return None
+        raise SlackUnavailable("too_many_messages", "conversations.replies")
+
+    async def _replies(
+        self, thread: SlackThread, since: str, cursor: str | None
+    ) -> Mapping[str, Any]:
+        return await self._call(
             "conversations.replies",
             _always,
             lambda: self._client.conversations_replies(
                 channel=thread.channel_id,
                 ts=thread.thread_ts,
-                limit=_LOOKED_AT,
+                oldest=since,
+                limit=_PAGE,
+                cursor=cursor,
                 include_all_metadata=True,
             ),
         )
-        for message in answer.get("messages") or ():
-            metadata = message.get("metadata") or {}
-            if (
-                metadata.get("event_type") == PART_EVENT
-                and (metadata.get("event_payload") or {}).get("key") == post_key
-            ):
-                return str(message["ts"])
-        return None
 
     async def _remove_stray(self, thread: SlackThread, ts: str) -> None:
         telemetry.count("slack.strays")
@@ -202,6 +214,13 @@ class Outbound:
             raise SlackUnavailable("no_answer", method) from error
         data = answer.data
         return data if isinstance(data, dict) else {}
+
+
+def _post_key(message: Mapping[str, Any]) -> object:
+    metadata = message.get("metadata") or {}
+    if metadata.get("event_type") != PART_EVENT:
+        return None
+    return (metadata.get("event_payload") or {}).get("key")
 
 
 def _content(payload: Payload) -> dict[str, Any]:

@@ -4,18 +4,27 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, case, delete, func, insert, or_, select, update
 
-from app.domain import Lease, Outcome, RunStatus, Surface, TurnState
+from app.domain import Lease, Outcome, PartKind, RunStatus, Surface, TurnState
+from app.errors import UNCONFIRMED
 from app.storage.database import Database, Transaction
 from app.storage.places import Place, hold_place
-from app.storage.tables import READY, conversations, inbox, thread_items, turns
+from app.storage.tables import (
+    READY,
+    conversations,
+    inbox,
+    reply_parts,
+    thread_items,
+    turns,
+)
 from app.storage.wakeup import TELL_IF_READY
 
 _FIND = select(
     turns.c.id,
     turns.c.conversation_id,
     turns.c.run_status,
+    turns.c.blocked_by,
     turns.c.end_position,
     turns.c.first_seq,
     turns.c.last_seq,
@@ -75,6 +84,29 @@ _REOPEN = (
         resumed_by=None,
         claimed_at=Database.now,
         ended_at=None,
+    )
+)
+_ANY_PART = reply_parts.alias("any_part")
+_LOWEST_NO = (
+    select(func.min(case((_ANY_PART.c.part_no < 0, _ANY_PART.c.part_no), else_=0)))
+    .where(
+        _ANY_PART.c.team_id == bindparam("its_team"),
+        _ANY_PART.c.turn_id == bindparam("its_turn"),
+    )
+    .scalar_subquery()
+)
+# Who asks again does not see what is in doubt, and is to be told anew if need be: all
+# that becomes of it is that it was ours, under a number that nobody will use.
+_LET_GO_OF_DOUBTS = (
+    update(reply_parts)
+    .where(
+        reply_parts.c.team_id == bindparam("its_team"),
+        reply_parts.c.turn_id == bindparam("its_turn"),
+        or_(reply_parts.c.ts.is_(None), reply_parts.c.kind == PartKind.NOTE.value),
+    )
+    .values(
+        kind=PartKind.NOTE.value,
+        part_no=2 * _LOWEST_NO - 1 - reply_parts.c.part_no,
     )
 )
 _GO_ON = (
@@ -166,7 +198,8 @@ async def grant_noted(transaction: Transaction, lease: Lease) -> bool:
 
 
 async def _retry(transaction: Transaction, place: Place, turn: Any) -> Resumed:  # noqa: ANN401 - a row
-    is_retried = turn.run_status in _MAY_BE_RETRIED
+    is_missing = turn.blocked_by == UNCONFIRMED
+    is_retried = turn.run_status in _MAY_BE_RETRIED or is_missing
     if not is_retried or not await _ask_again(transaction, place, turn):
         return Resumed(Resumption.POINTLESS)
     its = {"its_team": place.team_id, "its_turn": turn.id}
@@ -175,6 +208,7 @@ async def _retry(transaction: Transaction, place: Place, turn: Any) -> Resumed: 
         where = {"its_history": history, "its_position": turn.end_position}
         await transaction.execute(_UNSAY, {**its, **where})
     await transaction.execute(_REOPEN, its)
+    await transaction.execute(_LET_GO_OF_DOUBTS, its)
     return await _make_ready(transaction, place, turn.id)
 
 

@@ -184,6 +184,20 @@ async def test_a_message_is_found_again_by_its_key(line: Line) -> None:
     assert await line.outbound.find(THREAD, "key2") is None
 
 
+async def test_a_message_is_looked_for_on_every_page_but_not_for_ever(
+    line: Line,
+) -> None:
+    page = {"ok": True, "messages": [{"ts": "0.1"}]}
+    line.wire.answer = {**page, "response_metadata": {"next_cursor": "more"}}
+    with pytest.raises(SlackUnavailable):
+        await line.outbound.find(THREAD, "key1", since="99.000000")
+    first, second, *_ = [asked for _, asked in line.wire.asked]
+    assert first["oldest"] == "99.000000"
+    assert "cursor" not in first
+    assert second["cursor"] == "more"
+    assert len(line.wire.asked) < 10
+
+
 @pytest.mark.parametrize(
     ("code", "error"),
     [

@@ -5,8 +5,15 @@ import pytest
 from app.sandbox.faults import FaultValue
 from app.sandbox.model.stories import SHORT, story
 from tests.scenarios.shown import POST, STATUS, UPDATE, with_postgres, with_sqlite
-from tests.scenarios.world import World, cards_of, in_every_setting, is_finished
+from tests.scenarios.world import (
+    World,
+    cards_of,
+    in_every_setting,
+    is_finished,
+    text_of,
+)
 
+LOOK_UP = "conversations.replies"
 HELLO = "@threadline say exactly: hello"
 STORY = "@threadline tell me a story"
 
@@ -19,6 +26,41 @@ async def test_a_post_whose_answer_was_lost_is_not_made_again(world: World) -> N
     assert await world.answered(root) == "hello"
     assert len(world.said(root)) == 1
     assert len(world.sandbox.calls(POST)) == 1
+
+
+@with_sqlite
+async def test_a_lost_post_is_found_in_a_thread_of_many_messages(
+    world: World,
+) -> None:
+    root = await world.ask("so it begins")
+    for number in range(120):
+        await world.sandbox.say("ben", "#general", f"{number}", thread_ts=root)
+    await world.sandbox.settle()
+    world.sandbox.fault(POST, "drop_after")
+    await world.ask(HELLO, thread_ts=root)
+
+    assert await world.answered(root) == "hello"
+    assert len(world.sandbox.calls(POST)) == 1
+
+
+@with_postgres
+async def test_a_post_that_nobody_can_look_for_is_said_to_be_missing_and_retried(
+    world: World,
+) -> None:
+    world.sandbox.fault(POST, "drop_after")
+    world.sandbox.fault(LOOK_UP, "error", count=None, value="missing_scope")
+    root = await world.ask(HELLO)
+    await world.until(lambda: [m for m in world.said(root) if "missing" in m.text])
+    answer, note = world.said(root)
+    ana = world.sandbox.people["ana"].user_id
+    assert note.text.startswith(f"<@{ana}> My answer may be missing here")
+    assert text_of(answer) == "hello"
+    await world.sandbox.settle()
+    await world.sandbox.click("ana", "#general", note.ts, "threadline_retry")
+
+    await world.until(lambda: len(world.said(root)) == 3)
+    assert await world.answered(root) == "hello"
+    assert len([m for m in world.said(root) if "missing" in m.text]) == 1
 
 
 @with_sqlite

@@ -18,13 +18,14 @@ from app.errors import (
     LeaseLost,
     MessageGone,
     PayloadRefused,
+    PostUnconfirmed,
     RateLimited,
     SlackError,
     SlackUnavailable,
     UnsafePayload,
 )
 from app.slack.links import LinkPolicy
-from app.slack.notes import news
+from app.slack.notes import lost, news
 from app.slack.replies.desk import Desk, FirstPaint
 from app.slack.replies.message import GAP, Message, Method, Priority
 from app.slack.replies.notes import Notes
@@ -195,14 +196,19 @@ class EditedReply:
                 await self._tell_news(ending)
             finally:
                 self._close(None)
+        if isinstance(self._error, PostUnconfirmed):
+            await self._notes.post(lost(self._askers, self._turn.turn_id))
         return self._blocked_by() or (_DELETED if self._is_silent else None)
 
     async def _tell_news(self, ending: Ending) -> None:
         """Call who asked, if they have reason not to look here any more."""
-        asked = tuple(message.author_id for message in self._turn.wanted)
-        told = news(ending, asked, self._desk.notify_after)
+        told = news(ending, self._askers, self._desk.notify_after)
         if told and not (self._error or self._is_silent):
             await self._notes.post(told)
+
+    @property
+    def _askers(self) -> tuple[str, ...]:
+        return tuple(message.author_id for message in self._turn.wanted)
 
     async def _all_shown(self) -> None:
         while True:

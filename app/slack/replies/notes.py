@@ -9,6 +9,7 @@ from app.domain import PartKind, ReplyPart, Turn
 from app.errors import SlackError, SlackUnavailable, UnsafePayload
 from app.slack.notes import Note, note_payload
 from app.slack.replies.desk import Desk
+from app.slack.replies.lookup import Lookup
 from app.slack.replies.message import Message, Method, Priority
 
 
@@ -98,13 +99,12 @@ class _Posting:
         self._row = row
         self._note = note
         self._is_in_doubt = is_in_doubt
+        self._lookup = Lookup(desk.outbound, turn, desk.now)
 
     async def bring_up_to_date(self) -> bool:
         """Find the note or post it, and write down where it is."""
         if self.ts is None and self._is_in_doubt:
-            self.ts = await self._desk.outbound.find(
-                self._turn.thread, self._row.post_key
-            )
+            self.ts = await self._lookup.find(self._row.post_key)
             self._is_in_doubt = False
         if self.ts is None:
             await self._post()

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
-from app import telemetry
 from app.crash import crash
 from app.domain import PartKind, ReplyPart, StoredDataMessage, Turn
 from app.errors import MessageGone, SlackUnavailable
@@ -20,6 +19,7 @@ from app.slack.cards import SOURCES, Card, card, sources_markdown
 from app.slack.healing import heal
 from app.slack.links import LinkPolicy
 from app.slack.replies.desk import Desk
+from app.slack.replies.lookup import Lookup
 from app.slack.replies.standing import Standing
 from app.slack.replies.story import Part, Story, TextPart
 from app.slack.text import neutralise
@@ -50,6 +50,7 @@ class Posting:
         self._links = links
         self._holds_lease = holds_lease
         self._on_posted = on_posted
+        self._lookup = Lookup(desk.outbound, turn, desk.now)
         self._about = about(turn.wanted[-1].text if turn.wanted else "")
         self._noted_text: str | None = None
 
@@ -132,11 +133,10 @@ class Posting:
 
     async def _adopt(self, part: Part) -> bool:
         """Look for a post whose answer was lost, before it is made again."""
-        ts = await self._desk.outbound.find(self._turn.thread, part.post_key)
+        ts = await self._lookup.find(part.post_key)
         part.is_in_doubt = False
         if ts is None:
             return False
-        telemetry.count("slack.posts_adopted")
         part.ts = ts
         self._on_posted(part)
         await self._save(part)

@@ -96,7 +96,13 @@ class SlackInMemory(Outbound):
         self.status = status
         self.statuses.append(status)
 
-    async def find(self, thread: SlackThread, post_key: str) -> str | None:
+    async def find(
+        self,
+        thread: SlackThread,
+        post_key: str,
+        *,
+        since: str = "0",  # noqa: ARG002 - all that was posted was posted since
+    ) -> str | None:
         fault = await self._meet("conversations.replies", thread, lambda: True)
         _raise(fault)
         for ts, payload in self.messages.items():
