@@ -113,7 +113,7 @@ def line_payload(line: str, post_key: str, button: Button | None = None) -> Payl
     section = {"type": "section", "text": _mrkdwn(line)}
     return Payload(
         text=escape_mrkdwn(line),
-        blocks=(section, _row(button)) if button else (section,),
+        blocks=(section, button_row(button)) if button else (section,),
         metadata=part_metadata(post_key),
     )
 
