@@ -23,7 +23,7 @@ forget = unset SLACK_BOT_TOKEN SLACK_APP_TOKEN SLACK_SIGNING_SECRET SLACK_API_UR
 	ALLOWED_LINK_HOSTS TURNS_PER_PERSON_PER_HOUR SHOW_USAGE \
 	SANDBOX_MODEL
 
-.PHONY: help run sandbox fresh test check bench runtime development measuring
+.PHONY: help run sandbox fresh test check bench chaos runtime development measuring
 
 help:
 	@echo 'make run      serve the Slack workspace in .env, or else the sandbox'
@@ -32,6 +32,7 @@ help:
 	@echo 'make test     all tests that this machine can run; ARGS="-k stop" for some'
 	@echo 'make check    format, lint, types, layers'
 	@echo 'make bench    benchmarks; ARGS=ingest for one'
+	@echo 'make chaos    a storm of faults; DURATION=300 SEED=1 REPLICAS=3, all optional'
 
 run: runtime
 	@exec $(python) -m app run $(ARGS)
@@ -55,6 +56,12 @@ check: development
 
 bench: measuring
 	@$(forget); exec $(python) -m bench $(ARGS)
+
+# The words are passed on as they are; what is not given is for the program to choose.
+chaos: development
+	@$(forget); exec $(python) -m bench.chaos \
+	$(if $(DURATION),--duration $(DURATION)) $(if $(SEED),--seed $(SEED)) \
+	$(if $(REPLICAS),--replicas $(REPLICAS)) $(ARGS)
 
 runtime:
 	@sh .ci/setup requirements.lock

@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import os
 import secrets
 from collections.abc import (
     AsyncGenerator,
@@ -336,7 +337,8 @@ def _intake(
 
 def _worker(database: Database, store: TurnStore, replies: Replies) -> Worker:
     return Worker(
-        secrets.token_hex(8),
+        # Whoever reads the table of workers can tell which process is meant.
+        f"{os.getpid()}-{secrets.token_hex(6)}",
         store=store,
         leases=Leases(database),
         wakeup=Wakeup(),

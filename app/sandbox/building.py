@@ -48,12 +48,13 @@ def build(
     answer_within: float,
     jitter: float,
     seed: int,
+    journal_kept: int,
 ) -> tuple[Core, Store | None]:
     """Return a sandboxed Slack that is not served yet, and its store if it has one."""
     store = Store(state_dir) if state_dir else None
     feed, faults = Feed(), Faults()
     workspace = Workspace(clock, store)
-    journal = Journal(clock, feed.publish)
+    journal = Journal(clock, feed.publish, kept=journal_kept)
     sockets = SocketHub(
         workspace.identity.app_id,
         clock=clock,

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.sandbox.records import Json
 
-_KEPT = 5000
+KEPT = 5000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,12 +66,14 @@ class Journal:
         self,
         clock: Callable[[], float],
         publish: Callable[[str, Callable[[], Json]], None],
+        *,
+        kept: int = KEPT,
     ) -> None:
         self._clock = clock
         self._publish = publish
         self._seq = 0
-        self.calls: deque[Call] = deque(maxlen=_KEPT)
-        self.deliveries: deque[Delivery] = deque(maxlen=_KEPT)
+        self.calls: deque[Call] = deque(maxlen=kept)
+        self.deliveries: deque[Delivery] = deque(maxlen=kept)
 
     def call(
         self,

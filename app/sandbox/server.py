@@ -16,7 +16,7 @@ from app.sandbox.core import Core, LiveToken
 from app.sandbox.delivery import ANSWER_WITHIN, Answer
 from app.sandbox.faults import FaultValue
 from app.sandbox.guard import guard, is_loopback
-from app.sandbox.journal import Call, Delivery
+from app.sandbox.journal import KEPT, Call, Delivery
 from app.sandbox.model.control import ModelControl
 from app.sandbox.model.server import add_model_routes
 from app.sandbox.page_routes import add_page_routes
@@ -76,12 +76,14 @@ class Sandbox:
         answer_within: float = ANSWER_WITHIN,
         jitter: float = 0.02,
         seed: int = 7,
+        journal_kept: int = KEPT,
     ) -> "Sandbox":
         """Serve a sandbox on this machine; port 0 takes a free one.
 
         `clock` (epoch seconds) dates messages and drives the limits. `retry_scale`
         compresses the pauses between Slack's retries, `answer_within` (seconds) its
         patience with the app, `jitter` (seconds) is by how much events change places.
+        The journal keeps its newest `journal_kept` calls and as many deliveries.
         Raises OSError when the port is taken, ValueError for a host that others reach.
         """
         if not is_loopback(host):
@@ -93,6 +95,7 @@ class Sandbox:
             answer_within=answer_within,
             jitter=jitter,
             seed=seed,
+            journal_kept=journal_kept,
         )
         app = web.Application(middlewares=[guard], client_max_size=_LARGEST_BODY)
         _add_slack_routes(app, core)

@@ -355,7 +355,7 @@ def test_without_a_goal_the_commands_are_listed_and_nothing_is_done(
     made = project.make()
 
     assert made.returncode == 0
-    for goal in ("run", "sandbox", "fresh", "test", "check", "bench"):
+    for goal in ("run", "sandbox", "fresh", "test", "check", "bench", "chaos"):
         assert f"make {goal} " in made.stdout
     assert not (project.folder / ".venv").exists()
 

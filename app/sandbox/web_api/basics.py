@@ -23,7 +23,8 @@ def _auth_test(call: ApiCall) -> Json:
 
 
 def _connections_open(call: ApiCall) -> Json:
-    address = call.core.base_url.replace("http://", "ws://", 1)
+    # What stands between the app and this server stands before the socket too.
+    address = f"ws://{call.host}"
     return {"url": f"{address}{PATH}?{call.core.sockets.open_ticket()}"}
 
 

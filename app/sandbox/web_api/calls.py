@@ -72,11 +72,12 @@ class Arguments:
 
 @dataclass(frozen=True, slots=True)
 class ApiCall:
-    """One call of one method by the app."""
+    """One call of one method by the app; `host` is where it has reached Slack."""
 
     core: Core
     method: str
     arguments: Arguments
+    host: str = ""
 
     @property
     def workspace(self) -> Workspace:

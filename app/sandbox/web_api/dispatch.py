@@ -43,6 +43,7 @@ class _Request:
     arguments: dict[str, Any]
     token: str
     warning: str | None = None
+    host: str = ""
 
 
 class WebApi:
@@ -96,7 +97,7 @@ class WebApi:
         if wait:
             raise RateLimited(wait)
         arguments = Arguments(request.arguments)
-        return method.handle(ApiCall(self._core, request.name, arguments))
+        return method.handle(ApiCall(self._core, request.name, arguments, request.host))
 
     def _check_token(self, method: Method, token: str) -> None:
         identity = self._core.workspace.identity
@@ -187,7 +188,7 @@ async def _understood(request: web.Request) -> _Request:
         is_json = request.content_type == "application/json"
         token = token or ("" if is_json else str(form_token))
         values |= body
-    return _Request(name, values, token, warning)
+    return _Request(name, values, token, warning, request.host)
 
 
 async def _body(request: web.Request, name: str) -> tuple[dict[str, Any], str | None]:
