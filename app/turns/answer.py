@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 3
 _PATIENCE = 1.0
+# How long a stop waits for the question to be in the history, and nobody longer.
+_GRACE = 1.0
 
 OpenReply = Callable[[Turn], Awaitable[Reply]]
 Bill = Callable[[Usage], str]
@@ -159,15 +161,17 @@ class Answerer:
             return _failed("crashed", "I tried three times and did not get through.")
         if earlier := await self.store.stop_requested(turn.lease):
             stop.request(earlier)
-        prepared = await until_stopped(self.preparation.prepare(turn), stop.event)
+        prepared = await until_stopped(
+            self.preparation.prepare(turn), stop.event, grace=_GRACE
+        )
         match prepared:
-            case None:
+            case Nothing() if not stop.is_question_deleted:
+                return None
+            case None | Nothing():
+                return await self._abandoned(turn, reply)
+            case Ask() if stop.event.is_set():
                 # Stopped before anything was asked.
                 return await self._abandoned(turn, reply)
-            case Nothing() if stop.is_question_deleted:
-                return await self._abandoned(turn, reply)
-            case Nothing():
-                return None
             case Say(text=text):
                 reply.append(text)
                 completed = Run(run_id="", status=RunStatus.COMPLETED)

@@ -8,9 +8,9 @@ _T = TypeVar("_T")
 
 
 async def until_stopped(
-    work: Coroutine[Any, Any, _T], stop: asyncio.Event
+    work: Coroutine[Any, Any, _T], stop: asyncio.Event, *, grace: float = 0.0
 ) -> _T | None:
-    """Run `work` to its end, or cancel it as soon as `stop` is set: then None.
+    """Run `work` to its end, or cancel it `grace` seconds after `stop`: then None.
 
     An error that comes just as it is stopped is nobody's any more.
     """
@@ -18,6 +18,8 @@ async def until_stopped(
     stopping = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if grace and not working.done():
+            await asyncio.wait((working,), timeout=grace)
         return working.result() if working.done() else None
     finally:
         stopping.cancel()

@@ -328,6 +328,31 @@ async def test_an_answer_takes_as_long_as_all_its_owners_took(stage: Stage):
     assert 100 <= stage.reply.ending.seconds < 150
 
 
+async def test_what_was_asked_is_remembered_also_when_it_is_stopped_at_once(
+    stage: Stage,
+):
+    turn = await stage.turn("what is the plan?")
+    stop, began = TurnStop(), asyncio.Event()
+
+    async def slowly(turn: Turn) -> Gathered:
+        began.set()
+        await stop.event.wait()
+        await asyncio.sleep(0)
+        return await stage.gather(turn)
+
+    stage.gathering = slowly
+    assistant = ScriptedAssistant()
+    answering = asyncio.create_task(stage.answer(turn, assistant, stop))
+    await began.wait()
+    stop.request(StopRequest(turn_id=turn.turn_id, stopped_by=BEN))
+    await answering
+
+    assert assistant.asked == []
+    assert status_of(stage) is RunStatus.CANCELLED
+    history = await stage.store.history(turn.assistant_thread_id)
+    assert [item.item["text"] for item in history] == ["what is the plan?"]
+
+
 async def test_a_stop_does_not_wait_for_what_must_be_known_first(stage: Stage):
     turn = await stage.turn()
     stop, began = TurnStop(), asyncio.Event()
