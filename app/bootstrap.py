@@ -51,6 +51,7 @@ from app.slack.replies.replies import Replies
 from app.slack.socket_mode import SocketMode
 from app.storage.data_messages import DataMessages
 from app.storage.database import Database
+from app.storage.doubts import Doubts
 from app.storage.inbox import Inbox
 from app.storage.late_notes import LateNotes
 from app.storage.leases import Leases
@@ -119,7 +120,8 @@ async def running_bot(settings: Settings) -> AsyncGenerator[RunningBot]:
         clicks = Clicks(
             intake,
             Resumptions(database),
-            LateNotes(database),
+            Doubts(database),
+            late_notes=LateNotes(database),
             turn_ready=worker.message_added,
             late_changed=late_lines.hurry,
         )
@@ -261,6 +263,7 @@ async def _start_answering(
         runner=_runner(settings, database, model, tools, worker.holds),
         store=store,
         data_messages=DataMessages(database),
+        doubts=Doubts(database),
         bill=_bill(settings),
     )
     await worker.start(answerer)

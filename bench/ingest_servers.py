@@ -17,6 +17,7 @@ from app.slack.http import add_slack_routes
 from app.slack.intake import Intake
 from app.slack.people import People
 from app.storage.database import Database
+from app.storage.doubts import Doubts
 from app.storage.inbox import Inbox
 from app.storage.late_notes import LateNotes
 from app.storage.migrate import migrate
@@ -80,7 +81,8 @@ def our_routes(web_app: web.Application, database: Database) -> None:
     clicks = Clicks(
         intake,
         Resumptions(database),
-        LateNotes(database),
+        Doubts(database),
+        late_notes=LateNotes(database),
         turn_ready=lambda *_: None,
         late_changed=lambda: None,
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Iterable, Sequence
 
-from app.domain import Ending, Run, RunEvent, StoredDataMessage, ToolOutput, Turn
+from app.domain import Doubt, Ending, Run, RunEvent, StoredDataMessage, ToolOutput, Turn
 
 
 class RecordingReply:
@@ -15,6 +15,7 @@ class RecordingReply:
         self.data: list[StoredDataMessage] = []
         self.waiting = 0
         self.is_withdrawn = False
+        self.doubts: list[Doubt] = []
         self.ending: Ending | None = None
 
     def start_message(self, message_id: str) -> None:
@@ -40,6 +41,10 @@ class RecordingReply:
 
     def attach(self, data: StoredDataMessage) -> None:
         self.data.append(data)
+
+    async def ask(self, doubt: Doubt) -> bool:
+        self.doubts.append(doubt)
+        return True
 
     async def withdraw(self) -> None:
         self.is_withdrawn = True

@@ -230,6 +230,14 @@ class StopRequest:
     stopped_by: str
 
 
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """What a turn can't know, as people are told; `number` tells it from its others."""
+
+    number: int
+    text: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnMessage:
     """One message of a turn as it stood when the turn was claimed."""
@@ -255,6 +263,8 @@ class Turn:
     to the bot: files, outsiders, what was said before it came. `usage` is what its
     committed passes have cost a former owner. `age` is how many seconds ago it was
     claimed first. With an `ending` it has ended, and people may not know yet.
+    `doubt` is what people were asked last, `decided_by` who has let the turn go on in
+    spite of it; it `is_overdue` when nobody has in time.
     """
 
     lease: Lease
@@ -270,6 +280,9 @@ class Turn:
     surface: Surface = Surface.SLACK
     age: float = 0.0
     ending: "Ending | None" = None
+    doubt: "Doubt | None" = None
+    decided_by: str | None = None
+    is_overdue: bool = False
 
     @property
     def turn_id(self) -> int:

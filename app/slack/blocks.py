@@ -23,6 +23,8 @@ class Action(StrEnum):
     RETRY = "threadline_retry"
     CONTINUE = "threadline_continue"
     ANSWER_NOW = "threadline_answer_now"
+    CHECK = "threadline_check"
+    LEAVE = "threadline_leave"
 
 
 _LABELS = {
@@ -30,6 +32,8 @@ _LABELS = {
     Action.RETRY: "Retry",
     Action.CONTINUE: "Continue",
     Action.ANSWER_NOW: "Answer now",
+    Action.CHECK: "Check and go on",
+    Action.LEAVE: "Leave it",
 }
 
 

@@ -7,6 +7,7 @@ from app import telemetry
 from app.domain import SlackThread
 from app.slack.blocks import Action
 from app.slack.intake import Intake
+from app.storage.doubts import Doubts
 from app.storage.late_notes import Asked, LateNotes, NothingLeft
 from app.storage.resumptions import Resumed, Resumption, Resumptions
 
@@ -47,12 +48,15 @@ class Clicks:
         self,
         intake: Intake,
         resumptions: Resumptions,
+        doubts: Doubts,
+        *,
         late_notes: LateNotes,
         turn_ready: Callable[[int, SlackThread], None],
         late_changed: Callable[[], None],
     ) -> None:
         self._intake = intake
         self._resumptions = resumptions
+        self._doubts = doubts
         self._late_notes = late_notes
         self._turn_ready = turn_ready
         self._late_changed = late_changed
@@ -63,13 +67,16 @@ class Clicks:
             return
         team_id, turn_id, by = click.thread.team_id, click.turn_id, click.user_id
         match action:
-            case Action.STOP:
+            case Action.STOP | Action.LEAVE:
                 await self._intake.stop_clicked(turn_id, by, click.thread)
             case Action.RETRY:
                 resumed = await self._resumptions.retry(team_id, turn_id, by)
                 self._follow_up(click, resumed)
             case Action.CONTINUE:
                 resumed = await self._resumptions.go_on(team_id, turn_id, by)
+                self._follow_up(click, resumed)
+            case Action.CHECK:
+                resumed = await self._doubts.decide(team_id, turn_id, by)
                 self._follow_up(click, resumed)
             case Action.ANSWER_NOW:
                 await self._answer_now(click)

@@ -26,6 +26,10 @@ log = logging.getLogger(__name__)
 _MOST_TELLINGS = 100
 
 _FINISHED = "This answer is already finished, so there is nothing left to stop."
+_DECIDE_FIRST = (
+    "There is something to decide in this thread first: please look at my question "
+    "above. I'll answer you after that."
+)
 _REFUSALS = {
     Refusal.GUEST: (
         "I can only answer full members of this workspace. "
@@ -98,6 +102,8 @@ class Intake:
                 added.refused,
                 in_thread=message.in_thread,
             )
+        if added.is_held_up:
+            self.tell_later(message.thread, message.author_id, _DECIDE_FIRST)
 
     async def deleted(self, deleted: DeletedMessage) -> None:
         """Forget the text of a removed message; raises StorageError as `message`."""

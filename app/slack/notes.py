@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from app.domain import Ending, RunStatus
+from app.domain import Doubt, Ending, RunStatus
 from app.slack.blocks import Action, Button, Payload, button_row, part_metadata
 from app.slack.gate import MOST_CALLED, call_to
 from app.slack.status_line import duration
@@ -73,6 +73,25 @@ def lost(people: tuple[str, ...], turn_id: int) -> Note:
         people=people,
         text="My answer may be missing here: Slack did not tell whether it took it.",
         buttons=button_row(Button(Action.RETRY, turn_id)),
+    )
+
+
+def question(doubt: Doubt, people: tuple[str, ...], turn_id: int) -> Note:
+    """What people are asked when nobody but them can decide."""
+    buttons = button_row(Button(Action.CHECK, turn_id), Button(Action.LEAVE, turn_id))
+    return Note(
+        about=About.DOUBT + doubt.number,
+        people=people,
+        text=doubt.text,
+        buttons=buttons,
+    )
+
+
+def decided(doubt: Doubt, people: tuple[str, ...], decided_by: str | None) -> Note:
+    """What stands there once that is decided; `decided_by` is a name."""
+    how = f" {decided_by}: check and go on." if decided_by else ""
+    return Note(
+        about=About.DOUBT + doubt.number, people=people, text=f"{doubt.text}{how}"
     )
 
 

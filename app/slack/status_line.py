@@ -2,6 +2,8 @@
 
 from app.domain import Ending, Run, RunStatus
 
+SUSPENDED = "requires action · please decide below"
+
 _MINUTE = 60
 _INCOMPLETE = {
     "max_output_tokens": "cut at the length limit",
@@ -44,7 +46,7 @@ def final_line(ending: Ending) -> str:
             reason = ending.incomplete_reason or "cut before its end"
             parts.append(_INCOMPLETE.get(reason, reason.replace("_", " ")))
         case RunStatus.EXPIRED:
-            parts.append(f"took longer than {_rounded_down(ending.seconds)}")
+            parts.append(_over(ending))
             if ending.changed_something:
                 parts.append(_changes(ending))
         case RunStatus.CANCELLED:
@@ -72,6 +74,12 @@ def _end_of_it(ending: Ending) -> str:
         return "answer deleted"
     by = f" by {ending.stopped_by}" if ending.stopped_by else ""
     return f"stopped{by} after {duration(ending.seconds)}"
+
+
+def _over(ending: Ending) -> str:
+    if ending.incomplete_reason == "undecided":
+        return "nobody has decided within a day"
+    return f"took longer than {_rounded_down(ending.seconds)}"
 
 
 def _why(ending: Ending) -> str:

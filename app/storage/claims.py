@@ -13,6 +13,7 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    null,
     or_,
     select,
     update,
@@ -20,6 +21,7 @@ from sqlalchemy import (
 
 from app.domain import (
     ChannelKind,
+    Doubt,
     Lease,
     Outcome,
     SharedFile,
@@ -197,6 +199,12 @@ _RANKED = (
         turns.c.ending,
         turns.c.claimed_at,
         turns.c.asked_by,
+        turns.c.doubt,
+        turns.c.doubt_no,
+        case(
+            (turns.c.decided_no == turns.c.doubt_no, turns.c.decided_by), else_=null()
+        ).label("decided_by"),
+        (conversations.c.wake_at <= Database.now).label("is_overdue"),
         _ITS_ITEMS.label("is_prepared"),
         ~_EARLIER_ITEMS.label("is_first_turn"),
         or_(~_STARTED_HERE, _FROM_OUTSIDE).label("has_read_untrusted"),
@@ -398,6 +406,9 @@ def _turn(place: _AnyRow, assistant_thread_id: int, rows: Sequence[_AnyRow]) -> 
         surface=Surface(place.surface),
         age=max(0.0, about.age),
         ending=ending_of(about.ending),
+        doubt=Doubt(about.doubt_no, about.doubt) if about.doubt else None,
+        decided_by=about.decided_by,
+        is_overdue=bool(about.is_overdue),
     )
 
 

@@ -100,6 +100,7 @@ _FREE = (
         ready_at=case((_IS_MORE_WANTED, Database.now), else_=conversations.c.ready_at),
         owner=None,
         turn_id=None,
+        wake_at=None,
     )
     .returning(conversations.c.state, TELL_IF_READY)
 )

@@ -16,22 +16,18 @@ from app.domain import (
     ChannelKind,
     DeletedMessage,
     DeletedReply,
-    Ending,
     Follow,
     IncomingMessage,
-    Lease,
     Outcome,
     Person,
     Refusal,
-    RunStatus,
     SessionStop,
     SlackThread,
     StopRequest,
-    TurnState,
 )
 from app.storage.aims import is_meant_for_turn
 from app.storage.database import Database, Transaction
-from app.storage.endings import end_turn
+from app.storage.doubts import wake_suspended
 from app.storage.entries import (
     Entry,
     bury,
@@ -108,6 +104,7 @@ class Added:
     `needs_mentions`: its author is the second to write there, so that from now on only
     mentions are answered. `wanted`: it is to be answered itself. `late`: the thread is
     to be told that something there came late.
+    `is_held_up`: it is the first to wait until people have decided something there.
     """
 
     thread: SlackThread
@@ -120,6 +117,7 @@ class Added:
     needs_mentions: bool = False
     wanted: bool = False
     late: bool = False
+    is_held_up: bool = False
 
 
 class _KnownElsewhereError(Exception):
@@ -392,12 +390,15 @@ async def _follow_through(
 ) -> Added:
     """Do what the verdict on a message means for its conversation."""
     stop = None
+    waits_for_nothing_else = place.wanted_seq <= place.taken_seq
     if isinstance(verdict, StopWord):
         await drop_waiting(transaction, place, message.author_id)
         stop = await _stop(transaction, place, message.author_id)
     _count_in(place, message, verdict, seq)
     await place.settle(transaction)
-    return _added(place, message, verdict, stop)
+    added = _added(place, message, verdict, stop)
+    is_held_up = place.is_suspended and added.wanted and waits_for_nothing_else
+    return replace(added, is_held_up=is_held_up)
 
 
 def _count_in(
@@ -449,22 +450,8 @@ async def _stop(
         _STOP, {"its_team": place.team_id, "its_id": place.turn_id, "by": stopped_by}
     )
     stop = StopRequest(turn_id=place.turn_id, stopped_by=stopped_by)
-    if place.state == TurnState.SUSPENDED:
-        # Nobody runs it who could end it.
-        lease = Lease(
-            team_id=place.team_id,
-            conversation_id=place.conversation_id,
-            turn_id=place.turn_id,
-            epoch=place.epoch,
-        )
-        is_deleted = stopped_by == REPLY_DELETED
-        ending = Ending(
-            status=RunStatus.CANCELLED,
-            stopped_by=None if is_deleted else stopped_by,
-            reply_deleted=is_deleted,
-        )
-        await end_turn(transaction, lease, ending, TurnState.CANCELLED)
-        place.state, place.turn_id = "idle", None
+    # Nobody runs it: whoever takes it up ends it, and tells people so.
+    await wake_suspended(transaction, place)
     return stop
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from app.domain import Ending, Lease, RunStatus, Surface, TurnState
 from app.storage.absences import end_absence
 from app.storage.database import Database, Transaction
+from app.storage.doubts import wake_overdue
 from app.storage.endings import end_turn
 from app.storage.tables import READY, RUNNING, conversations, turns, workers
 from app.storage.wakeup import TELL_IF_READY
@@ -106,6 +107,8 @@ class Leases:
     async def reap(self, worker_id: str, holding: Sequence[int] = ()) -> int:
         """Make turns without a live owner ready again, the same turns; how many.
 
+        With them those that people should have decided about by now.
+
         Only a live worker may do that. On the web surface nobody waits for them any
         more: there they are cancelled. Running turns of `worker_id` itself count when
         their conversations are not among `holding`: the caller knows what it answers.
@@ -127,7 +130,7 @@ class Leases:
                 if row.surface != Surface.SLACK:
                     await _cancel(transaction, row)
             await transaction.execute(_FORGET)
-            return len(lost)
+            return len(lost) + await wake_overdue(transaction)
 
     async def retire(self, worker_id: str) -> None:
         """Say that the process lives no longer."""

@@ -95,7 +95,8 @@ _SETTLE = (
 class Place:
     """A conversation as one transaction sees and changes it; nobody else can.
 
-    `has_company` once a second person has joined in this very transaction.
+    `has_company` once a second person has joined in this very transaction, `is_woken`
+    once somebody has decided what its suspended turn waits for.
     """
 
     conversation_id: int
@@ -112,6 +113,7 @@ class Place:
     late_seq: int = 0
     surface: Surface = Surface.SLACK
     has_company: bool = False
+    is_woken: bool = False
 
     @property
     def facts(self) -> ConversationFacts:
@@ -132,6 +134,11 @@ class Place:
     def is_running(self) -> bool:
         """Whether a turn of it is going on."""
         return self.state == "running"
+
+    @property
+    def is_suspended(self) -> bool:
+        """Whether a turn of it waits for a person."""
+        return self.state == "suspended"
 
     def next_seq(self) -> int:
         """Return the number of one more message."""
@@ -201,7 +208,7 @@ class Place:
     def _come_to_rest(self) -> bool:
         # Elsewhere than in Slack only the request that waits may claim it.
         is_wanted = self.wanted_seq > self.taken_seq and self.surface is Surface.SLACK
-        if self.state == "idle" and is_wanted:
+        if self.is_woken or (self.state == "idle" and is_wanted):
             self.state = "ready"
             return True
         if self.is_ready and not self.turn_id and self.wanted_seq <= self.taken_seq:

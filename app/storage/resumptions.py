@@ -82,6 +82,9 @@ _REOPEN = (
         blocked_by=None,
         end_position=None,
         resumed_by=None,
+        doubt=None,
+        doubt_no=None,
+        decided_no=None,
         claimed_at=Database.now,
         ended_at=None,
     )

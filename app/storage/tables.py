@@ -71,6 +71,7 @@ RowId = BigInteger().with_variant(Integer, "sqlite")
 # partial index answers the query.
 READY: ColumnClause[str] = literal_column("'ready'")
 RUNNING: ColumnClause[str] = literal_column("'running'")
+SUSPENDED: ColumnClause[str] = literal_column("'suspended'")
 
 
 assistant_threads = Table(
@@ -111,6 +112,8 @@ conversations = Table(
     # Where it lives, and where there if that is not Slack.
     Column("surface", String, nullable=False, server_default="slack"),
     Column("place", String),
+    # Of a suspended turn: until when people have to decide.
+    Column("wake_at", Double),
     UniqueConstraint("team_id", "channel_id", "thread_ts"),
 )
 # Most conversations are Slack's and have no place; they cost the index nothing.
@@ -135,6 +138,12 @@ Index(
     conversations.c.owner,
     sqlite_where=conversations.c.state == RUNNING,
     postgresql_where=conversations.c.state == RUNNING,
+)
+Index(
+    "ix_conversations_suspended",
+    conversations.c.wake_at,
+    sqlite_where=conversations.c.state == SUSPENDED,
+    postgresql_where=conversations.c.state == SUSPENDED,
 )
 
 inbox = Table(
@@ -205,6 +214,11 @@ turns = Table(
     Column("asked_by", String),
     # Who wants it to go on after its end, while people are still being told of it.
     Column("resumed_by", String),
+    # What people were asked last, and who has decided about which question.
+    Column("doubt", MessageText),
+    Column("doubt_no", Integer),
+    Column("decided_no", Integer),
+    Column("decided_by", String),
     # What its passes took, those of former owners too.
     Column("input_tokens", BigInteger),
     Column("cached_tokens", BigInteger),

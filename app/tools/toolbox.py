@@ -31,8 +31,13 @@ MAX_CALLS = 16
 _TO_THE_END = 3.0
 _LABEL_LENGTH = 100
 _ERROR_LENGTH = 500
+_MOST_DESCRIBED = 3
 _ERROR = "Error: "
 _UNKNOWN = f"{_ERROR}the outcome is unknown; it was not run again."
+_LEFT_OPEN = (
+    f"{_ERROR}the call was broken off, and nobody knows whether it took effect. Find "
+    "out how things stand before you call it again."
+)
 _HAS_HAPPENED = "Done, by the call that was broken off."
 _TOO_MANY = (
     f"{_ERROR}not run: at most {MAX_CALLS} calls for one answer. Answer with what you "
@@ -107,16 +112,37 @@ class Toolbox:
         )
         return label if len(label) <= _LABEL_LENGTH else f"{label[:_LABEL_LENGTH]}…"
 
-    def uncertain(self, calls: Sequence[LedgerCall]) -> LedgerCall | None:
-        """Return the first call that may or may not have changed something.
+    def uncertain(self, calls: Sequence[LedgerCall]) -> list[LedgerCall]:
+        """Return the calls that may or may not have changed something.
 
-        That is a write that a former owner of the turn began and did not finish,
-        unless its effect and its result are one transaction.
+        Those are writes that a former owner of the turn began and did not finish,
+        unless their effect and their result are one transaction.
         """
-        return next((call for call in calls if self._is_uncertain(call)), None)
+        return [call for call in calls if self._is_uncertain(call)]
 
-    def describe(self, call: LedgerCall) -> str:
-        """Say what `call` has done if it was done: "the kitchen was set to 23 °C"."""
+    def describe(self, calls: Sequence[LedgerCall]) -> str:
+        """Say what `calls` did if they were done: "the kitchen was set to 23 °C"."""
+        told = list(dict.fromkeys(self._outcome(call) for call in calls))
+        more = len(told) - _MOST_DESCRIBED
+        if more > 0:
+            told[_MOST_DESCRIBED:] = [f"{more} more"]
+        return " and ".join(filter(None, [", ".join(told[:-1]), told[-1]]))
+
+    async def leave_open(
+        self, turn: Turn, calls: Sequence[LedgerCall]
+    ) -> list[LedgerCall]:
+        """Return `calls`, those in doubt with a result: that nobody knows."""
+        known: list[LedgerCall] = []
+        for call in calls:
+            if self._is_uncertain(call):
+                batch = self._batch(turn, call.pass_no, _show_nobody)
+                told = await batch.commit(call.call, _LEFT_OPEN)
+                known.append(replace(call, state=CallState.DONE, result=told.output))
+            else:
+                known.append(call)
+        return known
+
+    def _outcome(self, call: LedgerCall) -> str:
         tool = self._tools.get(call.call.name)
         values = _values(tool, call.call) if tool else None
         if tool is None or values is None:

@@ -13,6 +13,7 @@ from app.crash import crash
 from app.domain import (
     REPLY_DELETED,
     DataMessage,
+    Doubt,
     Ending,
     Run,
     RunError,
@@ -25,6 +26,7 @@ from app.domain import (
 )
 from app.errors import AssistantError, DatabaseUnavailable, LeaseLost
 from app.storage.data_messages import DataMessages
+from app.storage.doubts import Doubts
 from app.storage.turns import TurnStore
 from app.turns.prepare import Ask, Nothing, Preparation, Say
 from app.turns.reply import Reply
@@ -93,6 +95,7 @@ class Answerer:
     runner: TurnRunner
     store: TurnStore
     data_messages: DataMessages
+    doubts: Doubts
     bill: Bill | None = None
 
     async def answer(
@@ -115,6 +118,8 @@ class Answerer:
             return await self._withdraw(turn, reply, _NOTHING_SAID)
         if stop.is_question_deleted and await self._said_nothing(turn, ended):
             return await self._withdraw(turn, reply, _ABANDONED)
+        if ended.doubt and await self._is_asked(turn, reply, ended.doubt):
+            return await self.doubts.suspend(turn.lease)
         ending = await self._ending(turn, stop, ended, time.monotonic() - started)
 
         async def conclude() -> None:
@@ -124,6 +129,10 @@ class Answerer:
 
         await _written(turn, conclude)
         return await self._tell(turn, reply, ending)
+
+    async def _is_asked(self, turn: Turn, reply: Reply, doubt: Doubt) -> bool:
+        await self.doubts.raise_doubt(turn.lease, doubt)
+        return await reply.ask(doubt)
 
     async def _withdraw(self, turn: Turn, reply: Reply, ending: Ending) -> bool:
         await reply.withdraw()

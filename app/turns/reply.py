@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from app.domain import Ending, Run, StoredDataMessage
+from app.domain import Doubt, Ending, Run, StoredDataMessage
 
 
 class Reply(Protocol):
@@ -35,6 +35,12 @@ class Reply(Protocol):
 
     def attach(self, data: StoredDataMessage) -> None:
         """Show a data message, whose row is committed, after the text so far."""
+
+    async def ask(self, doubt: Doubt) -> bool:
+        """Ask people to decide, once for each doubt, and say nothing more until then.
+
+        False where nobody can be asked.
+        """
 
     async def withdraw(self) -> None:
         """Take back the first sign: nothing will be said."""

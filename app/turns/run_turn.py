@@ -8,6 +8,7 @@ from app.assistants.assistant import Assistant
 from app.crash import crash
 from app.domain import (
     CallState,
+    Doubt,
     LedgerCall,
     Run,
     RunError,
@@ -23,14 +24,19 @@ from app.turns.reply import Reply
 from app.turns.response import AssistantResponse, StoreData
 
 MAX_TOOL_ROUNDS = 12
+UNDECIDED = "undecided"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnRun:
-    """How the run of a turn ended; `unfinished_text` is in no committed pass."""
+    """How the run of a turn ended; `unfinished_text` is in no committed pass.
+
+    With a `doubt` it can't go on before a person has decided.
+    """
 
     run: Run
     unfinished_text: str = ""
+    doubt: Doubt | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +53,18 @@ class TurnRunner:
         """Answer one turn, from the first delta to the last tool's output.
 
         A turn taken over goes on after its last committed pass: calls that are done
-        stay done, calls not started are run, and a write that may have happened ends
-        the turn as failed, unless its tool can find out.
+        stay done, calls not started are run, and a write that may have happened is a
+        doubt, unless its tool can find out.
         """
+        if stop.is_set() and turn.is_prepared:
+            return await self._cancelled(turn)
         response = AssistantResponse(reply, store_data=store_data, stop=stop)
         passes = await self.ledger.calls(turn.lease) if turn.is_prepared else []
         passes = await self.toolbox.find_out(turn, passes)
+        if doubt := self._doubt(passes):
+            if turn.doubt != doubt or turn.decided_by is None:
+                return _undecided(turn, doubt)
+            passes = await self.toolbox.leave_open(turn, passes)
         if passes and (ended := self._ended(passes)):
             await self.assistant.cancel(turn, ended)
             return TurnRun(run=ended)
@@ -124,17 +136,37 @@ class TurnRunner:
             )
         return self.assistant.resume(turn)
 
+    async def _cancelled(self, turn: Turn) -> TurnRun:
+        """End what a former owner of the turn may have left running."""
+        cancelled = Run(run_id="", status=RunStatus.CANCELLED)
+        await self.assistant.cancel(turn, cancelled)
+        return TurnRun(run=cancelled)
+
+    def _doubt(self, passes: Sequence[LedgerCall]) -> Doubt | None:
+        """What a former owner of the turn has left unknown, as people are told."""
+        uncertain = self.toolbox.uncertain(passes)
+        if not uncertain:
+            return None
+        told = f"I can't tell whether {self.toolbox.describe(uncertain)}."
+        return Doubt(uncertain[0].pass_no, told)
+
     def _ended(self, passes: Sequence[LedgerCall]) -> Run | None:
         """Tell how a turn that is taken over has ended, if it cannot go on."""
-        nowhere = Run(run_id="", status=RunStatus.FAILED)
-        if uncertain := self.toolbox.uncertain(passes):
-            doubt = f"I can't tell whether {self.toolbox.describe(uncertain)}."
-            error = RunError(code="outcome_unknown", message=doubt)
-            return replace(nowhere, error=error)
         last_pass = _last_pass(passes)
         if _is_over_limit(last_pass[0].pass_no, len(passes) - len(last_pass)):
-            return _too_many_rounds(nowhere)
+            return _too_many_rounds(Run(run_id="", status=RunStatus.FAILED))
         return None
+
+
+def _undecided(turn: Turn, doubt: Doubt) -> TurnRun:
+    """Wait for a person, unless they have been waited for long enough."""
+    if turn.doubt == doubt and turn.is_overdue:
+        expired = Run(run_id="", status=RunStatus.EXPIRED, incomplete_reason=UNDECIDED)
+        return TurnRun(run=expired)
+    # As which it ends where nobody can be asked.
+    error = RunError(code="outcome_unknown", message=doubt.text)
+    failed = Run(run_id="", status=RunStatus.FAILED, error=error)
+    return TurnRun(run=failed, doubt=doubt)
 
 
 def _last_pass(passes: Sequence[LedgerCall]) -> list[LedgerCall]:

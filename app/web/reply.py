@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from app.domain import Ending, Run, StoredDataMessage, Turn
+from app.domain import Doubt, Ending, Run, StoredDataMessage, Turn
 from app.web.data import data_of
 from app.web.lines import Code, Lines
 from app.web.words import CORRECTED, apology
@@ -85,6 +85,10 @@ class LineReply:
                 "data": data_of(data.message),
             },
         )
+
+    async def ask(self, doubt: Doubt) -> bool:  # noqa: ARG002 - as in Reply
+        """Ask nobody: who reads the lines can't come back to them."""
+        return False
 
     async def withdraw(self) -> None:
         """End without a word."""

@@ -19,6 +19,7 @@ from app.errors import SlackError
 from app.slack.clicks import Clicks
 from app.slack.intake import Intake
 from app.slack.people import People
+from app.storage.doubts import Doubts
 from app.storage.inbox import Added, Inbox
 from app.storage.late_notes import Answered, Asked, LateNotes
 from app.storage.policy import AnswerPolicy
@@ -145,12 +146,24 @@ class LateNotesDouble(LateNotes):
         return self.outcome
 
 
+class DoubtsDouble(Doubts):
+    """Notes what is decided, and by whom."""
+
+    def __init__(self) -> None:
+        self.decided: list[tuple[str, int, str]] = []
+
+    async def decide(self, team_id: str, turn_id: int, decided_by: str) -> Resumed:
+        self.decided.append((team_id, turn_id, decided_by))
+        return Resumed(Resumption.GRANTED, 7)
+
+
 def clicks_around(intake: Intake) -> Clicks:
     """Return what acts on clicks, where nothing can be resumed."""
     return Clicks(
         intake,
         ResumptionsDouble(),
-        LateNotesDouble(),
+        DoubtsDouble(),
+        late_notes=LateNotesDouble(),
         turn_ready=lambda *_: None,
         late_changed=lambda: None,
     )

@@ -12,6 +12,7 @@ from app.storage.late_notes import AskedAlready, NothingLeft
 from app.storage.policy import AnswerPolicy
 from app.storage.resumptions import Resumed, Resumption
 from tests.contracts.intake_double import (
+    DoubtsDouble,
     InboxDouble,
     LateNotesDouble,
     ResumptionsDouble,
@@ -34,6 +35,7 @@ class Room:
     inbox: InboxDouble = field(default_factory=InboxDouble)
     resumptions: ResumptionsDouble = field(default_factory=ResumptionsDouble)
     late_notes: LateNotesDouble = field(default_factory=LateNotesDouble)
+    doubts: DoubtsDouble = field(default_factory=DoubtsDouble)
     ready: list[int] = field(default_factory=list)
     hurried: list[bool] = field(default_factory=list)
 
@@ -45,7 +47,8 @@ class Room:
         clicks = Clicks(
             intake,
             self.resumptions,
-            self.late_notes,
+            self.doubts,
+            late_notes=self.late_notes,
             turn_ready=lambda ready, _: self.ready.append(ready),
             late_changed=lambda: self.hurried.append(True),
         )
@@ -63,6 +66,7 @@ async def test_people_of_another_organisation_have_no_say(action: Action) -> Non
 
     assert (room.inbox.stops, room.resumptions.wishes) == ([], [])
     assert room.late_notes.wishes == []
+    assert room.doubts.decided == []
     assert "organisation" in told.notices[0][2]
 
 
@@ -145,3 +149,21 @@ async def test_who_wants_an_answer_to_what_is_gone_is_told_so_alone() -> None:
 
     assert room.ready == []
     assert "gone" in told.notices[0][2]
+
+
+async def test_a_doubt_that_is_decided_lets_the_turn_go_on_at_once() -> None:
+    room = Room()
+
+    await room.click(Action.CHECK)
+
+    assert room.doubts.decided == [(BOT.team_id, 42, ANA)]
+    assert room.ready == [7]
+
+
+async def test_a_doubt_that_is_left_ends_the_turn() -> None:
+    room = Room()
+    room.inbox.running = {42}
+
+    await room.click(Action.LEAVE)
+
+    assert room.inbox.stops == [(42, ANA)]

@@ -156,7 +156,7 @@ async def test_stop_whose_plain_twin_came_first_still_stops(
     assert mentioned.stop.turn_id == turn.turn_id
 
 
-async def test_stop_ends_a_turn_that_waits_for_a_person_at_once(
+async def test_stop_wakes_a_turn_that_waits_for_a_person_to_be_ended(
     database: Database,
 ) -> None:
     queue = Queue(database)
@@ -171,8 +171,11 @@ async def test_stop_ends_a_turn_that_waits_for_a_person_at_once(
     stopped = await queue.add(said("stop", when=2, thread=0, mention=True))
 
     assert stopped.stop is not None
-    ended = "SELECT state, stop_by FROM turns ORDER BY id"
-    assert await queue.rows(ended) == [("cancelled", ANA)]
-    next_turn = await queue.claim_one()
-    assert next_turn.turn_id != turn.turn_id
-    assert texts(next_turn) == ["two"]
+    assert stopped.ready_conversation_id == turn.lease.conversation_id
+    again = await queue.claim_one()
+    asked = await queue.store.stop_requested(again.lease)
+    assert again.turn_id == turn.turn_id
+    assert asked is not None
+    assert asked.stopped_by == ANA
+    await queue.finish(again)
+    assert texts(await queue.claim_one()) == ["two"]

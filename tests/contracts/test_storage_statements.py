@@ -8,6 +8,7 @@ from sqlalchemy import insert, text
 from app.domain import (
     DataMessage,
     DeletedReply,
+    Doubt,
     Ending,
     PartKind,
     ReplyPart,
@@ -20,9 +21,11 @@ from app.domain import (
 from app.storage.absences import Absences
 from app.storage.data_messages import DataMessages
 from app.storage.database import Database
+from app.storage.doubts import Doubts
 from app.storage.late_notes import LateNotes
 from app.storage.remote_threads import RemoteThreads
 from app.storage.reply_parts import ReplyParts
+from app.storage.resumptions import Resumptions
 from app.storage.rooms import Rooms
 from app.storage.tables import metadata
 from app.storage.tool_calls import ToolLedger
@@ -43,8 +46,9 @@ from tests.contracts.statements import plan_of, watched
 
 MANY = 10_000
 
-# They look at the whole queue: who waits longest, whose owner is dead.
-QUEUE_WIDE = {"picked", "lost", "missed", "notes_due"}
+# They look at the whole queue: who waits longest, whose owner is dead, about what
+# nobody has decided in time.
+QUEUE_WIDE = {"picked", "lost", "missed", "notes_due", "overdue"}
 # What is known of processes is nobody's.
 OF_NO_TEAM = {"workers", "absences"}
 
@@ -98,6 +102,7 @@ async def _everything(queue: Queue) -> None:
     await queue.add(said("stop", when=MANY + 4, thread=MANY + 1, mention=True))
     ending = Ending(status=RunStatus.CANCELLED)
     await queue.store.finish(turn.lease, ending, TurnState.CANCELLED)
+    await _everything_again(queue)
     await _everything_on_the_web(queue)
     await _everything_late(queue)
     await queue.leases.retire("worker")
@@ -124,6 +129,30 @@ async def _everything_late(queue: Queue) -> None:
     await absences.caught_up(absence)
 
 
+async def _everything_again(queue: Queue) -> None:
+    """What a turn can see after its end, and while it waits for a person."""
+    resumptions, doubts = Resumptions(queue.database), Doubts(queue.database)
+    await queue.answer_all()
+    await queue.add(said("again", when=MANY + 5, thread=MANY + 1, mention=True))
+    turn = await queue.claim_one()
+    await queue.store.conclude(turn.lease, Ending(status=RunStatus.FAILED))
+    await resumptions.retry(TEAM, turn.turn_id, BEN)
+    failed = Ending(status=RunStatus.FAILED)
+    await queue.store.finish(turn.lease, failed, TurnState.FAILED)
+    turn = await queue.claim_one()
+    await doubts.raise_doubt(turn.lease, Doubt(1, "I can't tell."))
+    await ReplyParts(queue.database).checkpoint(turn.lease, "So far")
+    await ReplyParts(queue.database).text_so_far(turn.lease)
+    await doubts.suspend(turn.lease)
+    await doubts.decide(TEAM, turn.turn_id, BEN)
+    turn = await queue.claim_one()
+    cut = Ending(status=RunStatus.INCOMPLETE)
+    await queue.store.finish(turn.lease, cut, TurnState.DONE, unfinished_text="So")
+    await resumptions.retry(TEAM, turn.turn_id, BEN)
+    await resumptions.go_on(TEAM, turn.turn_id, BEN)
+    await queue.answer_all()
+
+
 async def _everything_on_the_web(queue: Queue) -> None:
     threads = WebThreads(queue.database, TEAM)
     first = await threads.add(None, "one", "worker")
@@ -146,7 +175,9 @@ async def _everything_on_the_other_side(database: Database, turn: Turn) -> None:
     await threads.items(turn, after_turn=1)
 
 
-async def test_every_statement_names_the_workspace_but_two(database: Database) -> None:
+async def test_every_statement_names_the_workspace_but_three(
+    database: Database,
+) -> None:
     queue = Queue(database)
     with watched(database) as seen:
         await _everything(queue)

@@ -17,7 +17,6 @@ from app.domain import (
 )
 from app.errors import LeaseLost
 from app.storage.database import Database
-from app.tools.tool import ToolContext, tool
 from app.turns.answer import TurnStop
 from app.turns.prepare import Gathered
 from app.turns.run_turn import MAX_TOOL_ROUNDS
@@ -96,34 +95,6 @@ async def test_a_turn_taken_over_runs_the_calls_that_never_started(stage: Stage)
 
     assert await stage.rooms.temperature(TEAM, "kitchen") == 23
     assert stage.reply.messages == ["Done."]
-
-
-async def test_a_write_that_may_have_happened_ends_the_turn_with_the_doubt(
-    stage: Stage,
-):
-    @tool(effect="write", label="ordering {what}", outcome="{what} was ordered")
-    async def order(context: ToolContext, what: str) -> str:
-        """Order something from outside."""
-        assert context.call.name == "order"
-        return f"ordered {what}"
-
-    stage.tools = (order,)
-    turn = await stage.turn()
-    await stage.store.prepare(turn.lease, (await stage.gather(turn)).items, {})
-    call = ToolCall(call_id="c1", name="order", arguments='{"what": "milk"}')
-    run = update(RunStatus.REQUIRES_ACTION, call).run
-    await stage.ledger.commit_pass(turn.lease, 1, run)
-    await stage.ledger.start(turn.lease, 1, "c1")
-    await stage.store.release(turn.lease)
-    assistant = ScriptedAssistant()
-
-    await stage.answer(await stage.claimed(), assistant)
-
-    assert assistant.asked == []
-    assert stage.reply.ending is not None
-    assert stage.reply.ending.error is not None
-    assert stage.reply.ending.error.message == "I can't tell whether milk was ordered."
-    assert len(await stage.outputs(turn)) == 1
 
 
 async def test_a_model_that_never_stops_calling_tools_is_stopped(stage: Stage):

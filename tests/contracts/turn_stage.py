@@ -21,6 +21,7 @@ from app.domain import (
 )
 from app.storage.data_messages import DataMessages
 from app.storage.database import Database
+from app.storage.doubts import Doubts
 from app.storage.inbox import Inbox
 from app.storage.leases import Leases
 from app.storage.policy import AnswerPolicy
@@ -137,6 +138,7 @@ class Stage:
             ),
             store=self.store,
             data_messages=self.data_messages,
+            doubts=Doubts(self.database),
         )
         return await answerer.answer(turn, stop or TurnStop(), lambda _: None)
 

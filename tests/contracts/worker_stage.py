@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from app.domain import Turn
 from app.storage.data_messages import DataMessages
 from app.storage.database import Database
+from app.storage.doubts import Doubts
 from app.storage.leases import Leases
 from app.storage.policy import AnswerPolicy
 from app.storage.rooms import Rooms
@@ -88,6 +89,7 @@ class Shift:
             ),
             store=store,
             data_messages=DataMessages(database),
+            doubts=Doubts(database),
         )
 
 

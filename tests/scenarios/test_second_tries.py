@@ -28,8 +28,10 @@ async def failed(world: World, words: str = HELLO) -> str:
 
 
 async def click(world: World, root: str, action: str, user: str = "ana") -> None:
-    message = next(each for each in world.said(root) if action in each.buttons)
-    assert await world.sandbox.click(user, GENERAL, message.ts, action) == 200
+    offered = await world.until(
+        lambda: [each for each in world.said(root) if action in each.buttons]
+    )
+    assert await world.sandbox.click(user, GENERAL, offered[0].ts, action) == 200
 
 
 async def completed(world: World, root: str) -> str:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 
 from app import telemetry
-from app.domain import Ending, Run, RunStatus, StoredDataMessage, Turn
+from app.domain import Doubt, Ending, Run, RunStatus, StoredDataMessage, Turn
 from app.errors import (
     DatabaseUnavailable,
     LeaseLost,
@@ -25,7 +25,7 @@ from app.errors import (
     UnsafePayload,
 )
 from app.slack.links import LinkPolicy
-from app.slack.notes import lost, news
+from app.slack.notes import decided, lost, news, question
 from app.slack.replies.desk import Desk, FirstPaint
 from app.slack.replies.message import GAP, Message, Method, Priority
 from app.slack.replies.notes import Notes
@@ -88,9 +88,19 @@ class EditedReply:
             self._story.take_up(rows, data, shown)
             parts = self._story.parts
             self._seen_data = {each.seq for part in parts for each in part.data}
+        if doubt := self._turn.doubt:
+            await self._close_question(doubt)
         delay = 0.0 if self._sign.is_refused else _PATIENCE_FOR_TEXT
         self._story.newest_text().paint_at = now + delay
         self._offer_post()
+
+    async def _close_question(self, doubt: Doubt) -> None:
+        """Take the buttons from what was asked, as nobody is asked any more."""
+        decided_by = self._turn.decided_by
+        name = None
+        if decided_by:
+            name = await self._desk.name_of(self._turn.lease.team_id, decided_by)
+        await self._notes.change(decided(doubt, self._askers[-1:], name))
 
     @property
     def text(self) -> str:
@@ -175,6 +185,17 @@ class EditedReply:
         finally:
             self._close(None)
 
+    async def ask(self, doubt: Doubt) -> bool:
+        """Show that a person must decide, and call who has asked. Raises LeaseLost."""
+        self._standing.is_suspended = True
+        try:
+            await self._bring_to_rest()
+            asked = self._askers[-1:]
+            note = question(doubt, asked, self._turn.turn_id)
+            return not self._error and await self._notes.post(note) is not None
+        finally:
+            self._close(None)
+
     async def finish(self, ending: Ending) -> str | None:
         """Wait until Slack has the final text of every part.
 
@@ -187,12 +208,8 @@ class EditedReply:
                 self._fall_silent()
             if not self._is_silent:
                 self._story.tidy()
-            for part in self._story.parts:
-                if part.ts is not None or self._is_silent:
-                    self._mark(part, Priority.FINAL)
-            self._offer_post()
             try:
-                await self._all_shown()
+                await self._bring_to_rest()
                 await self._tell_news(ending)
             finally:
                 self._close(None)
@@ -210,6 +227,14 @@ class EditedReply:
     def _askers(self) -> tuple[str, ...]:
         return tuple(message.author_id for message in self._turn.wanted)
 
+    async def _bring_to_rest(self) -> None:
+        """Wait until Slack has all that is to be seen for now."""
+        for part in self._story.parts:
+            if part.ts is not None or self._is_silent:
+                self._mark(part, Priority.FINAL)
+        self._offer_post()
+        await self._all_shown()
+
     async def _all_shown(self) -> None:
         while True:
             messages = [self._message_of(part) for part in self._story.parts]
@@ -222,6 +247,7 @@ class EditedReply:
                 break
             await waiting[0].settled()
         await self._remove_surplus()
+        await self._notes.settled()
         await self._sign.clear()
 
     async def _remove_surplus(self) -> None:
@@ -273,7 +299,7 @@ class EditedReply:
         if part is None or self._is_mute:
             return
         following = self._story.parts[self._story.parts.index(part) :]
-        if self._standing.ending:
+        if self._standing.is_at_rest:
             self._mark(part, Priority.FINAL)
         elif any(isinstance(each, DataPart) for each in following):
             self._mark(part, Priority.DATA)

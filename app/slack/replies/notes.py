@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from app import telemetry
 from app.domain import PartKind, ReplyPart, Turn
@@ -26,6 +26,7 @@ class Notes:
         self._desk = desk
         self._turn = turn
         self._holds_lease = holds_lease
+        self._change: Message | None = None
 
     async def post(self, note: Note) -> str | None:
         """Have `note` stand in the thread; its ts, None where Slack will not have it.
@@ -60,6 +61,25 @@ class Notes:
             case error:
                 raise error
 
+    async def change(self, note: Note) -> None:
+        """Let `note` stand, soon, where it was posted, if it was."""
+        for row in await self._desk.parts.parts(self._turn.lease):
+            if row.part_no != -note.about or row.ts is None:
+                continue
+            change = _Change(self._desk, self._turn, self._holds_lease, row, note)
+            self._change = Message(
+                self._turn.lease.team_id,
+                self._turn.thread.channel_id,
+                change.bring_up_to_date,
+                Method.UPDATE,
+            )
+            self._desk.scheduler.mark_dirty(self._change, Priority.DATA)
+
+    async def settled(self) -> None:
+        """Wait until a change is there, or will never be."""
+        if self._change:
+            await self._change.settled()
+
     async def _row(self, note: Note) -> tuple[ReplyPart, bool]:
         rows = await self._desk.parts.parts(self._turn.lease)
         for row in rows:
@@ -77,6 +97,27 @@ class Notes:
             each for each in note.people if not await self._desk.is_bot(team_id, each)
         ]
         return replace(note, people=tuple(people))
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """New words for a note that is there."""
+
+    desk: Desk
+    turn: Turn
+    holds_lease: Callable[[], bool]
+    row: ReplyPart
+    note: Note
+
+    async def bring_up_to_date(self) -> bool:
+        """Edit the note."""
+        if self.row.ts is None:
+            return False
+        payload = note_payload(self.note, self.row.post_key)
+        await self.desk.outbound.update(
+            self.turn.thread, self.row.ts, payload, may_send=self.holds_lease
+        )
+        return True
 
 
 class _Posting:

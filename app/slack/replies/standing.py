@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from app.domain import Ending, Run, RunStatus
 from app.slack.blocks import Action
-from app.slack.status_line import final_line, running_line, with_more_people
+from app.slack.status_line import SUSPENDED, final_line, running_line, with_more_people
 
 
 @dataclass(slots=True, kw_only=True)
@@ -16,6 +16,12 @@ class Standing:
     waiting: int = 0
     ending: Ending | None = None
     has_more_people: bool = False
+    is_suspended: bool = False
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether nothing is said until somebody does something."""
+        return self.ending is not None or self.is_suspended
 
     @property
     def line(self) -> str:
@@ -23,6 +29,8 @@ class Standing:
         line = (
             final_line(self.ending)
             if self.ending
+            else SUSPENDED
+            if self.is_suspended
             else running_line(self.run, self.step, self.waiting)
         )
         return with_more_people(line) if self.has_more_people else line
@@ -44,6 +52,6 @@ class Standing:
     @property
     def sign(self) -> str:
         """What stands beside the bot's name: nothing once the turn has ended."""
-        if self.ending:
+        if self.is_at_rest:
             return ""
         return f"is {self.step}" if self.step else "is working on it"

@@ -202,7 +202,7 @@ def test_what_people_read_of_an_argument_is_one_short_line(home: Toolbox):
     ledger_call = LedgerCall(pass_no=1, call=call, state=CallState.STARTED)
     box = toolbox(find)
 
-    for told in (box.label([call]), box.describe(ledger_call)):
+    for told in (box.label([call]), box.describe([ledger_call])):
         assert "a b a b" in told
         assert told.isprintable()
         assert len(told) < 120
