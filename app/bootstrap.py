@@ -40,6 +40,7 @@ from app.sandbox.server import Sandbox
 from app.settings import Settings
 from app.slack.bolt import build_bolt
 from app.slack.bot import Introduction, introduce
+from app.slack.catch_up import CatchUp
 from app.slack.clicks import Clicks
 from app.slack.context import ThreadContext
 from app.slack.http import add_slack_routes
@@ -49,6 +50,7 @@ from app.slack.outbound import Outbound
 from app.slack.people import People
 from app.slack.replies.replies import Replies
 from app.slack.socket_mode import SocketMode
+from app.storage.absences import Absences
 from app.storage.data_messages import DataMessages
 from app.storage.database import Database
 from app.storage.doubts import Doubts
@@ -267,7 +269,13 @@ async def _start_answering(
         bill=_bill(settings),
     )
     await worker.start(answerer)
-    _start_side_tasks(settings, database, worker, late_lines, stack)
+    tasks = SideTasks()
+    stack.push_async_callback(tasks.cancel)
+    tasks.repeat(late_lines.bring_next_up_to_date)
+    tasks.repeat(_catch_up(database, client, introduction, intake, worker).look)
+    if not database.is_sqlite:
+        listener = Listener(past_a_pooler(settings), database, worker.hear)
+        tasks.repeat(listener.listen)
     return worker, intake, answerer, late_lines
 
 
@@ -283,19 +291,21 @@ def _preparation(
     )
 
 
-def _start_side_tasks(
-    settings: Settings,
+def _catch_up(
     database: Database,
+    client: AsyncWebClient,
+    introduction: Introduction,
+    intake: Intake,
     worker: Worker,
-    late_lines: LateLines,
-    stack: AsyncExitStack,
-) -> None:
-    tasks = SideTasks()
-    stack.push_async_callback(tasks.cancel)
-    tasks.repeat(late_lines.bring_next_up_to_date)
-    if not database.is_sqlite:
-        listener = Listener(past_a_pooler(settings), database, worker.hear)
-        tasks.repeat(listener.listen)
+) -> CatchUp:
+    return CatchUp(
+        client=client,
+        bot=introduction.bot,
+        absences=Absences(database),
+        take_in=intake.message,
+        worker_id=worker.worker_id,
+        is_alive=lambda: worker.is_alive,
+    )
 
 
 def _late_lines(

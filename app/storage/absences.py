@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from app.domain import Outcome, SlackThread, Surface
+from app.domain import ChannelKind, Outcome, Surface
 from app.storage.database import Database, Transaction
 from app.storage.late_notes import offer_in
 from app.storage.policy import LATE_AFTER, PAST_AFTER, Timing, timing
@@ -39,6 +39,7 @@ _WORTH_NOTING = 60.0
 # SQLite takes a bounded number of values in one statement; and so many turns back
 # are places looked for.
 _MANY = 200
+_MOST_CHANNELS, _MOST_THREADS = 10, 10
 
 _AnyRow = Row[*tuple[Any, ...]]
 
@@ -172,7 +173,10 @@ _LATEST_TURNS = (
     .order_by(turns.c.id.desc())
 )
 _PLACES = select(
-    conversations.c.id, conversations.c.channel_id, conversations.c.thread_ts
+    conversations.c.id,
+    conversations.c.channel_id,
+    conversations.c.channel_kind,
+    conversations.c.thread_ts,
 ).where(
     conversations.c.team_id == bindparam("team_id"),
     conversations.c.id.in_(bindparam("ids", expanding=True)),
@@ -189,11 +193,12 @@ class Absence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KnownPlaces:
-    """Where we were asked lately, the latest first: channels, and threads of a day."""
+class KnownPlace:
+    """A channel where we were asked lately, or one thread in it."""
 
-    channels: tuple[str, ...]
-    threads: tuple[SlackThread, ...]
+    channel_id: str
+    kind: ChannelKind
+    thread_ts: str | None = None
 
 
 async def end_absence(transaction: Transaction) -> None:
@@ -254,29 +259,37 @@ class Absences:
         async with self._database.write() as transaction:
             await transaction.execute(_CAUGHT_UP, {"since": absence.away_from})
 
-    async def known_places(self, team_id: str, absence: Absence) -> KnownPlaces:
-        """Return the places of the latest two hundred turns."""
+    async def known_places(
+        self, team_id: str, absence: Absence
+    ) -> tuple[KnownPlace, ...]:
+        """Return where we were asked lately, ten channels and ten threads at most.
+
+        The latest first, by the latest two hundred turns; threads only of a day.
+        """
         async with self._database.read() as transaction:
-            latest = (
-                await transaction.execute(_LATEST_TURNS, {"team_id": team_id})
-            ).all()
-            ids = list(dict.fromkeys(turn.conversation_id for turn in latest))
-            rows = await transaction.execute(_PLACES, {"team_id": team_id, "ids": ids})
-            places = {row.id: row for row in rows}
-        known = [
-            (places[turn.conversation_id], turn.claimed_at)
-            for turn in latest
-            if turn.conversation_id in places
-        ]
-        yesterday = absence.back_at - PAST_AFTER
-        threads = [
-            SlackThread(
-                team_id=team_id, channel_id=place.channel_id, thread_ts=place.thread_ts
+            latest = await transaction.execute(_LATEST_TURNS, {"team_id": team_id})
+            asked_at: dict[int, float] = {}
+            for turn in latest:
+                asked_at.setdefault(turn.conversation_id, turn.claimed_at)
+            rows = await transaction.execute(
+                _PLACES, {"team_id": team_id, "ids": list(asked_at)}
             )
-            for place, claimed_at in known
-            if claimed_at > yesterday
-        ]
-        return KnownPlaces(
-            channels=tuple(dict.fromkeys(place.channel_id for place, _ in known)),
-            threads=tuple(dict.fromkeys(threads)),
+            by_id = {row.id: row for row in rows}
+        known = [by_id[each] for each in asked_at if each in by_id]
+        yesterday = absence.back_at - PAST_AFTER
+        fresh = [row for row in known if asked_at[row.id] > yesterday]
+        channels = dict.fromkeys((row.channel_id, row.channel_kind) for row in known)
+        return (
+            *(
+                KnownPlace(channel_id=channel_id, kind=ChannelKind(kind))
+                for channel_id, kind in list(channels)[:_MOST_CHANNELS]
+            ),
+            *(
+                KnownPlace(
+                    channel_id=row.channel_id,
+                    kind=ChannelKind(row.channel_kind),
+                    thread_ts=row.thread_ts,
+                )
+                for row in fresh[:_MOST_THREADS]
+            ),
         )

@@ -484,5 +484,10 @@ async def test_places_are_known_by_their_latest_turns(
 
     places = await Absences(database).known_places(TEAM, absence)
 
-    assert places.channels == ("C1", "DANA")
-    assert [each.thread_ts for each in places.threads] == [at(2), at(1), at(0)]
+    assert [(each.channel_id, each.thread_ts) for each in places] == [
+        ("C1", None),
+        ("DANA", None),
+        ("C1", at(2)),
+        ("DANA", at(1)),
+        ("C1", at(0)),
+    ]

@@ -138,6 +138,23 @@ async def test_history_is_the_roots_newest_first(
     assert answer["messages"][1]["reply_count"] == 1
 
 
+async def test_an_app_that_is_sold_reads_one_page_of_fifteen_a_minute(
+    sandbox: Sandbox, slack: AsyncWebClient
+) -> None:
+    sandbox.limit("conversations.history", per_minute=1)
+    for number in range(20):
+        await sandbox.say("ana", "#general", str(number))
+
+    answer = await slack.conversations_history(channel=GENERAL, limit=100)
+
+    assert [each["text"] for each in answer["messages"]] == [
+        str(number) for number in range(19, 4, -1)
+    ]
+    assert answer["has_more"]
+    again = slack.conversations_history(channel=GENERAL)
+    assert await refusal(again) == "ratelimited"
+
+
 async def test_what_is_not_there_is_not_found(
     sandbox: Sandbox, slack: AsyncWebClient
 ) -> None:

@@ -198,3 +198,61 @@ async def test_two_clicks_make_one_answer(
         "completed",
     ]
     assert world.told("ana") == []
+
+
+async def asked(world: World, text: str, channel: str = GENERAL) -> str:
+    """Ask something and wait until all is over; return its thread."""
+    root = await world.ask(text, channel=channel)
+    await world.answered(root, channel)
+    await world.until(lambda: not world.sandbox.status(channel, root))
+    return root
+
+
+async def test_what_slack_never_sent_is_read_after_an_absence(
+    new_world: NewWorld, sandbox: Sandbox, setting: Setting
+) -> None:
+    async with living(
+        sandbox, setting.database_url, over_http=setting.over_http
+    ) as before:
+        await asked(before, "say exactly: hi", DM)
+        known = await asked(before, HELLO)
+    sandbox.fault("event:*", "never", count=None)
+    mention = await sandbox.say("ben", GENERAL, "@threadline say exactly: news")
+    direct = await sandbox.say("ana", DM, "say exactly: direct")
+    await sandbox.say("ana", GENERAL, "say exactly: more", thread_ts=known)
+    sandbox.clear_faults()
+    away = "UPDATE workers SET expires_at = expires_at - 300"
+    await database.rows(setting.database_url, away)
+
+    world = await new_world()
+
+    assert await world.answered(mention) == "news"
+    assert await world.answered(direct, DM) == "direct"
+    assert await world.answered(known, times=2) == "more"
+
+
+@with_sqlite
+async def test_where_slack_allows_one_reading_a_minute_that_one_is_made(
+    new_world: NewWorld, sandbox: Sandbox, setting: Setting
+) -> None:
+    async with living(
+        sandbox, setting.database_url, over_http=setting.over_http
+    ) as before:
+        await asked(before, "say exactly: hi", DM)
+        await asked(before, HELLO)
+    sandbox.limit("conversations.history", per_minute=1, burst=1)
+    sandbox.fault("event:*", "never", count=None)
+    mention = await sandbox.say("ben", GENERAL, "@threadline say exactly: news")
+    await sandbox.say("ana", DM, "say exactly: direct")
+    sandbox.clear_faults()
+    away = "UPDATE workers SET expires_at = expires_at - 300"
+    await database.rows(setting.database_url, away)
+
+    world = await new_world()
+
+    assert await world.answered(mention) == "news"
+
+    def statuses() -> list[int]:
+        return [each.status for each in sandbox.calls("conversations.history")]
+
+    await world.until(lambda: statuses() == [200, 429])

@@ -84,6 +84,12 @@ class ApiCall:
         """The workspace that the token belongs to."""
         return self.core.workspace
 
+    @property
+    def is_one_a_minute(self) -> bool:
+        """Whether the app may call this once a minute, as those that are sold may."""
+        rule = self.core.limiter.rules().get(self.method)
+        return rule is not None and rule.enabled and rule.per_minute <= 1
+
     def channel(self, name: str = "channel") -> Channel:
         """Return the channel that an argument names, if the bot may know of it."""
         which = self.arguments.text(name) or ""

@@ -18,6 +18,9 @@ _TYPES = {
     "im": ChannelKind.IM,
     "mpim": ChannelKind.MPIM,
 }
+# Slack: apps that are sold outside of its Marketplace read one page a minute, of at
+# most 15 messages; all others pages of up to 999.
+_MOST, _MOST_OF_FEW = 999, 15
 _READ = tuple(f"{word}:read" for word in _WORD.values())
 _HISTORY = tuple(f"{word}:history" for word in _WORD.values())
 
@@ -123,7 +126,8 @@ def _between(call: ApiCall, messages: list[Message]) -> list[Message]:
 
 
 def _messages(call: ApiCall, messages: list[Message]) -> Json:
-    answer = page(call, messages, "messages", default=100)
+    most = _MOST_OF_FEW if call.is_one_a_minute else _MOST
+    answer = page(call, messages, "messages", default=min(100, most), most=most)
     shown = [_shown(call, message) for message in answer["messages"]]
     has_more = bool(answer["response_metadata"]["next_cursor"])
     if not has_more:

@@ -11,10 +11,12 @@ from app.sandbox.web_api.calls import ApiCall
 _MOST = 1000
 
 
-def page(call: ApiCall, items: list[Any], name: str, *, default: int) -> Json:
+def page(
+    call: ApiCall, items: list[Any], name: str, *, default: int, most: int = _MOST
+) -> Json:
     """Return the page that the call's `cursor` and `limit` ask for; raises Refused."""
     start = _start(call.arguments.text("cursor") or "")
-    limit = call.arguments.number("limit", default, _MOST)
+    limit = call.arguments.number("limit", default, most)
     rest = items[start + limit :]
     cursor = base64.b64encode(f"next:{start + limit}".encode()).decode() if rest else ""
     return {

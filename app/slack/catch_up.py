@@ -1,0 +1,162 @@
+"""Reads, once after an absence, what people wrote that Slack did not send again.
+
+Slack tries for some minutes only. What can be read afterwards is bounded: by how often
+an app may ask (once a minute for some), and by what we know, which is where we were
+asked lately. So this reads the newest page of those places and no more.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+
+from slack_sdk.web.async_client import AsyncWebClient
+
+from app import telemetry
+from app.domain import IncomingMessage
+from app.errors import DatabaseUnavailable, PlaceClosed, RateLimited, SlackError
+from app.slack.bot import Bot
+from app.slack.incoming import read_event, valid_ts
+from app.slack.payloads import Payload, objects_at, text_at
+from app.slack.reads import ask
+from app.storage.absences import Absence, Absences, KnownPlace
+from app.storage.policy import PAST_AFTER
+
+log = logging.getLogger(__name__)
+
+# Seconds. Another process may die while it reads; nothing else happens here later on.
+_LOOK_EVERY = 30.0
+# Slack: 50 calls a minute, for answers too; and pages of 15 where it gives least.
+_PACE = 1.5
+_PAGE = 15
+_MOST_CALLS = 20
+_LONGEST = 1_200.0
+# What came in the last moments before the end may not have been acknowledged.
+_BEFORE = 60.0
+
+
+class CatchUp:
+    """Takes in the messages of an absence as if they had been sent.
+
+    `take_in` stores a message as any other, so what is known already changes nothing.
+    `pause` waits so many seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        client: AsyncWebClient,
+        bot: Bot,
+        absences: Absences,
+        take_in: Callable[[IncomingMessage], Awaitable[None]],
+        worker_id: str,
+        is_alive: Callable[[], bool],
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._client = client
+        self._bot = bot
+        self._absences = absences
+        self._take_in = take_in
+        self._worker_id = worker_id
+        self._is_alive = is_alive
+        self._pause = pause
+
+    async def look(self) -> None:
+        """Read what the latest absence has left, if no other process does or did."""
+        try:
+            absence = await self._next()
+            if absence is not None:
+                await self._read_all(absence)
+        except DatabaseUnavailable:
+            log.warning("not caught up, the database does not answer")
+        await self._pause(_LOOK_EVERY)
+
+    async def _next(self) -> Absence | None:
+        if not self._is_alive():
+            return None
+        return await self._absences.take(self._worker_id)
+
+    async def _read_all(self, absence: Absence) -> None:
+        places = await self._absences.known_places(self._bot.team_id, absence)
+        begin = max(absence.away_from - _BEFORE, absence.back_at - PAST_AFTER)
+        budget = _Budget(self._pause)
+        for place in places:
+            if not self._is_alive():
+                # Whoever is, does it from the beginning.
+                return
+            try:
+                if not await self._read(place, begin, budget):
+                    break
+            except PlaceClosed:
+                telemetry.count("catch_up.closed")
+            except SlackError as error:
+                telemetry.count("catch_up.refused")
+                log.info("not caught up", extra={"code": error.code})
+                break
+        await self._absences.caught_up(absence)
+
+    async def _read(self, place: KnownPlace, begin: float, budget: "_Budget") -> bool:
+        """Take in what was said in one place; false once no call is left."""
+        while await budget.allows_a_call():
+            try:
+                page = await self._page(place, begin)
+            except RateLimited as error:
+                await budget.wait(error.retry_after)
+                continue
+            for message in self._messages(page, place, begin):
+                telemetry.count("catch_up.messages")
+                await self._take_in(message)
+            return True
+        return False
+
+    async def _page(self, place: KnownPlace, begin: float) -> object:
+        telemetry.count("catch_up.calls")
+        channel, oldest = place.channel_id, f"{begin:.6f}"
+        if place.thread_ts is None:
+            call = self._client.conversations_history(
+                channel=channel, oldest=oldest, limit=_PAGE
+            )
+            return (await ask("conversations.history", call)).data
+        call = self._client.conversations_replies(
+            channel=channel, ts=place.thread_ts, oldest=oldest, limit=_PAGE
+        )
+        return (await ask("conversations.replies", call)).data
+
+    def _messages(
+        self, page: object, place: KnownPlace, begin: float
+    ) -> Iterable[IncomingMessage]:
+        """What people wrote, oldest first; with any page comes a thread's root."""
+        found = [
+            read
+            for message in objects_at(page, "messages")
+            if float(valid_ts(text_at(message, "ts")) or 0) >= begin
+            and isinstance(read := self._as_sent(message, place), IncomingMessage)
+        ]
+        return sorted(found, key=lambda message: float(message.ts))
+
+    def _as_sent(self, message: Payload, place: KnownPlace) -> object:
+        # As it reads now: nobody has seen it otherwise, so it is no edit to us.
+        event = {key: value for key, value in message.items() if key != "edited"}
+        where = {"channel": place.channel_id, "channel_type": place.kind.value}
+        return read_event({"event": {**event, "type": "message", **where}}, self._bot)
+
+
+class _Budget:
+    """How often Slack may still be asked, and for how long."""
+
+    def __init__(self, pause: Callable[[float], Awaitable[None]]) -> None:
+        self._pause = pause
+        self._calls = 0
+        self._waited = 0.0
+
+    async def allows_a_call(self) -> bool:
+        """Wait until the next call is due; false when there is none."""
+        if self._calls:
+            await self.wait(_PACE)
+        self._calls += 1
+        return self._calls <= _MOST_CALLS and self._waited <= _LONGEST
+
+    async def wait(self, seconds: float) -> None:
+        """Let Slack rest."""
+        self._waited += seconds
+        if self._waited <= _LONGEST:
+            await self._pause(seconds)
