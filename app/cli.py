@@ -14,6 +14,7 @@ from app.doctor import examine, model_warning
 from app.errors import (
     DatabaseUnavailable,
     FaultyTools,
+    SchemaUnfit,
     SettingsError,
     SlackError,
     SlackUnavailable,
@@ -47,7 +48,7 @@ def main() -> None:
         _fail("These settings need a look:", *error.faults)
     except FaultyTools as error:
         _fail("These tools need a look:", *error.faults)
-    except (SlackError, DatabaseUnavailable, OSError) as error:
+    except (SlackError, DatabaseUnavailable, SchemaUnfit, OSError) as error:
         _fail(_said(error))
 
 

@@ -8,18 +8,20 @@ from openai import AsyncOpenAI, DefaultAioHttpClient
 from slack_sdk.web.async_client import AsyncWebClient
 
 from app.assistants.bounds import PLAIN, bound
-from app.errors import SettingsError
 from app.settings import Settings
 from app.slack.proxy import proxy_for
 from app.storage.database import Database
-from app.storage.migrate import migrate, schema_fault
+from app.storage.migrate import migrate, require_schema
 
 # Slack answers edits within a second or so; what takes longer than this is lost.
 _SLACK_TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10)
 
 
 async def open_database(settings: Settings, stack: AsyncExitStack) -> Database:
-    """Connect to the database of the settings, migrated if they say so."""
+    """Connect to the database of the settings, migrated if they say so.
+
+    Raises SchemaUnfit where its schema is of another version than this program.
+    """
     if settings.auto_migrate:
         await migrate(past_a_pooler(settings))
     database = await Database.connect(
@@ -27,8 +29,7 @@ async def open_database(settings: Settings, stack: AsyncExitStack) -> Database:
         is_pooled=settings.listen_database_url is not None,
     )
     stack.push_async_callback(database.close)
-    if fault := await schema_fault(database):
-        raise SettingsError([fault])
+    await require_schema(database)
     return database
 
 

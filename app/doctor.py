@@ -21,6 +21,7 @@ from app.connections import (
 from app.errors import (
     DatabaseUnavailable,
     FaultyTools,
+    SchemaUnfit,
     SettingsError,
     SlackError,
     SlackUnavailable,
@@ -78,6 +79,8 @@ async def _database(settings: Settings, stack: AsyncExitStack) -> list[Finding]:
         database = await open_database(settings, stack)
     except SettingsError as error:
         return [Finding(is_fine=False, says=fault) for fault in error.faults]
+    except SchemaUnfit as error:
+        return [Finding(is_fine=False, says=str(error))]
     except DatabaseUnavailable:
         return [Finding(is_fine=False, says="DATABASE_URL: no answer from there.")]
     if database.is_sqlite:

@@ -5,7 +5,8 @@ ThreadlineError
 ├── FaultyTools                   the operator: a tool can't be offered as written
 ├── StorageError
 │   ├── LeaseLost                 nobody: another process goes on with the turn
-│   └── DatabaseUnavailable       the operator: the database does not answer
+│   ├── DatabaseUnavailable       the operator: the database does not answer
+│   └── SchemaUnfit               the operator: the schema is of another version
 ├── SlackError                    `code` is Slack's own word
 │   ├── RateLimited               nobody: wait `retry_after` seconds
 │   ├── MessageGone               nobody: somebody removed the message
@@ -57,6 +58,10 @@ class LeaseLost(StorageError):
 
 class DatabaseUnavailable(StorageError):
     """The database does not answer."""
+
+
+class SchemaUnfit(StorageError):
+    """The schema is not the one that this version knows; its words say what to do."""
 
 
 class SlackError(ThreadlineError):

@@ -97,9 +97,12 @@ class Database:
         self._places = asyncio.Semaphore(places)
 
     @classmethod
-    async def connect(cls, url: str, *, is_pooled: bool = False) -> "Database":
+    async def connect(
+        cls, url: str, *, is_pooled: bool = False, patience: float = _PATIENCE
+    ) -> "Database":
         """Open `sqlite:///path` or `postgresql://…` and check that it answers.
 
+        `patience` is for how many seconds a statement may take on Postgres.
         `is_pooled` says that a pooler stands in between, such as pgbouncer, which may
         give each transaction another connection.
         Raises SettingsError for any other address and DatabaseUnavailable when there
@@ -110,7 +113,8 @@ class Database:
             database = cls(*_sqlite_engines(address), places=1)
         else:
             more = _POOLED if is_pooled else _DIRECT
-            engine = _postgres_engine(address, _POOL_SIZE, _PATIENCE, more)
+            patient = {**more, "command_timeout": patience}
+            engine = _postgres_engine(address, _POOL_SIZE, _PATIENCE, patient)
             urgent = _postgres_engine(address, _URGENT, _SHORT_PATIENCE, more)
             places = _POOL_SIZE - _READERS
             database = cls(engine, engine, places=places, urgent=urgent)

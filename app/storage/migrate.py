@@ -1,5 +1,7 @@
 """The schema: brought up to date under a lock, and checked before anything runs."""
 
+import asyncio
+import time
 from pathlib import Path
 
 from alembic import command
@@ -9,46 +11,79 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from app.crash import crash
-from app.storage.database import Database, Transaction
+from app.errors import DatabaseUnavailable, SchemaUnfit
+from app.storage.database import Database
 
 # Beside the package, in a checkout as in a wheel or an image.
 _SCRIPTS = Path(__file__).resolve().parents[2] / "migrations"
 
 # Any number will do, so long as every version of the program takes the same.
-_LOCK = 7_316_204_418
+_TRY_LOCK = text("SELECT pg_try_advisory_xact_lock(7316204418)")
+_LIMIT_WAITING = text("SELECT set_config('lock_timeout', :milliseconds, true)")
 
 _HOW = "run `python -m app migrate`"
+_NEWER = "The database is from a newer version than this program: update it."
+_HELD = "The schema can't be changed: somebody holds the database's tables."
+
+# Seconds. One statement may take long on large tables.
+_LONGEST = 600.0
+_PAUSE = 0.5
 
 
-async def migrate(url: str) -> None:
+async def migrate(
+    url: str, *, lock_timeout: float = 3.0, patience: float = 60.0
+) -> None:
     """Bring the schema of the database at `url` up to date; one process at a time.
 
-    Either the whole of it is done or nothing. Raises DatabaseUnavailable and, for an
-    address that is none, SettingsError.
+    Either the whole of it is done or nothing. Who serves meanwhile waits for it no
+    longer than `lock_timeout`: so long a change waits for a table that is in use, then
+    it steps back and tries again, for `patience` seconds. Raises SchemaUnfit for a
+    schema from a newer version, DatabaseUnavailable and, for an address that is none,
+    SettingsError.
     """
-    database = await Database.connect(url)
+    database = await Database.connect(url, patience=_LONGEST)
+    give_up_at = time.monotonic() + patience
     try:
-        if await _revision(database) == _newest():
-            return
-        async with database.write() as transaction:
-            await _lock(transaction, database)
-            await transaction.run_sync(_upgrade)
-            crash("C17")
+        while (revision := await _revision(database)) != _newest():
+            _require_known(revision)
+            try:
+                await _upgrade_alone(database, lock_timeout)
+            except DatabaseUnavailable as error:
+                if time.monotonic() > give_up_at:
+                    raise DatabaseUnavailable(_HELD) from error
+            await asyncio.sleep(_PAUSE)
     finally:
         await database.close()
 
 
-async def schema_fault(database: Database) -> str | None:
-    """Return a sentence on what is wrong with the schema, None when it fits."""
+async def require_schema(database: Database) -> None:
+    """Raise SchemaUnfit, with a sentence on what to do, unless the schema fits."""
     revision = await _revision(database)
     if revision == _newest():
-        return None
+        return
     if revision is None:
-        return f"The database has no tables yet: {_HOW}."
+        raise SchemaUnfit(f"The database has no tables yet: {_HOW}.")
+    _require_known(revision)
+    raise SchemaUnfit(f"The database is from an older version: {_HOW}.")
+
+
+def _require_known(revision: str | None) -> None:
     known = {script.revision for script in _scripts().walk_revisions()}
-    if revision in known:
-        return f"The database is from an older version: {_HOW}."
-    return "The database is from a newer version than this program: update it."
+    if revision is not None and revision not in known:
+        raise SchemaUnfit(_NEWER)
+
+
+async def _upgrade_alone(database: Database, lock_timeout: float) -> None:
+    """Do it, unless another process is about to."""
+    async with database.write() as transaction:
+        # On SQLite the transaction is the lock already.
+        if not database.is_sqlite:
+            limit = {"milliseconds": f"{lock_timeout * 1000:.0f}"}
+            await transaction.execute(_LIMIT_WAITING, limit)
+            if not (await transaction.execute(_TRY_LOCK)).scalar_one():
+                return
+        await transaction.run_sync(_upgrade)
+        crash("C17")
 
 
 async def _revision(database: Database) -> str | None:
@@ -57,14 +92,6 @@ async def _revision(database: Database) -> str | None:
             lambda connection: MigrationContext.configure(
                 connection
             ).get_current_revision()
-        )
-
-
-async def _lock(transaction: Transaction, database: Database) -> None:
-    # On SQLite the transaction is the lock already.
-    if not database.is_sqlite:
-        await transaction.execute(
-            text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK}
         )
 
 

@@ -1,18 +1,24 @@
 """The schema that the migrations make is the one that the program expects."""
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, MetaData, Table, insert, select, text, update
 
-from app.errors import DatabaseUnavailable, SettingsError
+from app.errors import DatabaseUnavailable, SchemaUnfit, SettingsError
 from app.storage.database import Database
-from app.storage.migrate import migrate, schema_fault
+from app.storage.migrate import migrate, require_schema
 from app.storage.tables import metadata
 from tests.postgres import NewDatabase
+
+MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
 
 def _differences(connection: Connection) -> list[object]:
@@ -39,36 +45,152 @@ async def test_migrating_twice_at_once_makes_one_schema(empty_url: str) -> None:
     await asyncio.gather(*(migrate(empty_url) for _ in range(3)))
 
     database = await Database.connect(empty_url)
-    assert await schema_fault(database) is None
+    await require_schema(database)
     await database.close()
 
 
 async def test_a_database_without_tables_is_told_in_a_sentence(empty_url: str) -> None:
     database = await Database.connect(empty_url)
-    fault = await schema_fault(database)
+
+    with pytest.raises(SchemaUnfit) as unfit:
+        await require_schema(database)
+
+    await database.close()
+    assert str(unfit.value) == (
+        "The database has no tables yet: run `python -m app migrate`."
+    )
+
+
+@asynccontextmanager
+async def at_revision(database: Database, revision: str) -> AsyncGenerator[None]:
+    async def note(what: str) -> None:
+        async with database.write() as transaction:
+            set_ = text("UPDATE alembic_version SET version_num = :what")
+            await transaction.execute(set_, {"what": what})
+
+    async with database.read() as transaction:
+        known = text("SELECT version_num FROM alembic_version")
+        ours = (await transaction.execute(known)).scalar_one()
+    await note(revision)
+    try:
+        yield
+    finally:
+        await note(ours)
+
+
+@pytest.mark.parametrize(
+    ("revision", "says"),
+    [
+        (
+            "9999",
+            "The database is from a newer version than this program: update it.",
+        ),
+        (
+            "0001",
+            "The database is from an older version: run `python -m app migrate`.",
+        ),
+    ],
+)
+async def test_a_database_from_another_version_is_told_in_a_sentence(
+    revision: str, says: str, database: Database
+) -> None:
+    async with at_revision(database, revision):
+        with pytest.raises(SchemaUnfit) as unfit:
+            await require_schema(database)
+
+    assert str(unfit.value) == says
+
+
+async def test_a_database_from_a_newer_version_is_not_migrated(
+    database: Database, database_url: str
+) -> None:
+    async with at_revision(database, "9999"):
+        with pytest.raises(SchemaUnfit, match="newer version"):
+            await migrate(database_url)
+
+
+async def test_a_change_waits_for_a_table_in_use_and_nobody_waits_for_it_long(
+    new_postgres: NewDatabase,
+) -> None:
+    url = new_postgres()
+    await to_revision(url, "0001")
+    reader, server = await Database.connect(url), await Database.connect(url)
+    read = text("SELECT count(*) FROM turns")
+
+    async with reader.read() as transaction:
+        await transaction.execute(read)
+        migrating = asyncio.create_task(migrate(url, lock_timeout=0.1))
+        for _ in range(5):
+            async with server.read() as other:
+                await asyncio.wait_for(other.execute(read), 5)
+            await asyncio.wait([migrating], timeout=0.05)
+        assert not migrating.done()
+    await migrating
+
+    await require_schema(server)
+    await reader.close()
+    await server.close()
+
+
+async def test_a_table_that_is_never_free_is_told_in_a_sentence(
+    new_postgres: NewDatabase,
+) -> None:
+    url = new_postgres()
+    await to_revision(url, "0001")
+    reader = await Database.connect(url)
+
+    async with reader.read() as transaction:
+        await transaction.execute(text("SELECT count(*) FROM turns"))
+        with pytest.raises(DatabaseUnavailable, match="holds the database's tables"):
+            await migrate(url, lock_timeout=0.05, patience=0.0)
+
+    await reader.close()
+
+
+async def to_revision(url: str, revision: str) -> None:
+    """Make the tables as an older version made them."""
+
+    def upgrade(connection: Connection) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+    database = await Database.connect(url)
+    async with database.write() as transaction:
+        await transaction.run_sync(upgrade)
     await database.close()
 
-    assert fault == ("The database has no tables yet: run `python -m app migrate`.")
+
+def _reflected(connection: Connection) -> MetaData:
+    found = MetaData()
+    found.reflect(connection)
+    return found
 
 
-_VERSION = text("SELECT version_num FROM alembic_version")
-
-
-async def test_a_database_from_a_newer_version_is_told_in_a_sentence(
-    database: Database,
+async def test_what_the_first_version_wrote_may_still_be_written(
+    empty_url: str,
 ) -> None:
-    async with database.write() as transaction:
-        ours = (await transaction.execute(_VERSION)).scalar_one()
-        await transaction.execute(text("UPDATE alembic_version SET version_num='9999'"))
+    await to_revision(empty_url, "0001")
+    database = await Database.connect(empty_url)
+    async with database.read() as transaction:
+        first = await transaction.run_sync(_reflected)
+    await migrate(empty_url)
 
-    fault = await schema_fault(database)
-
     async with database.write() as transaction:
-        back = text("UPDATE alembic_version SET version_num = :ours")
-        await transaction.execute(back, {"ours": ours})
-    assert fault == (
-        "The database is from a newer version than this program: update it."
-    )
+        for table in first.sorted_tables:
+            if table.name != "alembic_version":
+                await transaction.execute(insert(table).values(_a_row_of(table)))
+                await transaction.execute(update(table).values(_a_row_of(table)))
+                await transaction.execute(select(table))
+
+    await database.close()
+
+
+def _a_row_of(table: Table) -> dict[str, object]:
+    """Values for all columns; each id is 1, so that rows find each other."""
+    values = {int: 1, float: 1.0, str: "1", bool: True}
+    return {each.name: values[each.type.python_type] for each in table.columns}
 
 
 @pytest.mark.parametrize(
