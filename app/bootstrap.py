@@ -38,6 +38,7 @@ from app.health import add_health_routes, listening
 from app.sandbox.model.assistants.threads import ASSISTANT_ID
 from app.sandbox.server import Sandbox
 from app.settings import Settings
+from app.slack.access import Access
 from app.slack.bolt import build_bolt
 from app.slack.bot import Introduction, introduce
 from app.slack.catch_up import CatchUp
@@ -116,8 +117,10 @@ async def running_bot(settings: Settings) -> AsyncGenerator[RunningBot]:
         database = await open_database(settings, stack)
         client = await slack_client(settings, stack)
         introduction = await introduce(client)
+        access = Access(lambda: introduce(client))
+        slack = _Slack(client=client, introduction=introduction, access=access)
         worker, intake, answerer, late_lines = await _start_answering(
-            settings, database, client, introduction, stack
+            settings, database, slack, stack
         )
         clicks = Clicks(
             intake,
@@ -143,7 +146,7 @@ async def running_bot(settings: Settings) -> AsyncGenerator[RunningBot]:
             counter = Counter(threads=threads, worker=worker, answerer=answerer)
             token = settings.web_api_token.get_secret_value()
             add_web_routes(web_app, counter, token)
-        add_health_routes(web_app, _readiness(database, worker, socket_mode))
+        add_health_routes(web_app, _readiness(database, worker, access, socket_mode))
         address = await stack.enter_async_context(
             listening(web_app, settings.host, settings.port)
         )
@@ -227,15 +230,22 @@ def _sandbox_settings(
     return settings.model_copy(update={"port": 0})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Slack:
+    """The workspace: how to reach it, who we are there, whether it lets us in."""
+
+    client: AsyncWebClient
+    introduction: Introduction
+    access: Access
+
+
 async def _start_answering(
-    settings: Settings,
-    database: Database,
-    client: AsyncWebClient,
-    introduction: Introduction,
-    stack: AsyncExitStack,
+    settings: Settings, database: Database, slack: _Slack, stack: AsyncExitStack
 ) -> tuple[Worker, Intake, Answerer, LateLines]:
     """Start the worker and what feeds it; on leaving they end in the reverse order."""
-    store, people, outbound = TurnStore(database), People(client), Outbound(client)
+    client, access = slack.client, slack.access
+    store, people = TurnStore(database), People(client)
+    outbound = Outbound(client, on_access_lost=access.lost)
     stack.push_async_callback(people.close)
     policy, model = _policy(settings), await model_client_of(settings, stack)
     tools = (*home_tools(Rooms(database)), *own_tools())
@@ -243,9 +253,11 @@ async def _start_answering(
         settings, database, outbound, people, trusts_tools=are_trusted(tools)
     )
     stack.push_async_callback(replies.close)
-    worker = _worker(database, store, replies)
+    worker = _worker(database, store, replies, access)
     stack.push_async_callback(worker.close)
-    late_lines = _late_lines(database, outbound, people, replies, worker)
+    late_lines = _late_lines(
+        database, outbound, people, replies=replies, worker=worker, access=access
+    )
     intake = _intake(
         database,
         policy,
@@ -260,7 +272,10 @@ async def _start_answering(
         open_reply=_opener(replies, worker),
         name_of=people.name_of,
         preparation=_preparation(
-            settings, store, ThreadContext(client, introduction.bot, people), intake
+            settings,
+            store,
+            ThreadContext(client, slack.introduction.bot, people),
+            intake,
         ),
         runner=_runner(settings, database, model, tools, worker.holds),
         store=store,
@@ -269,13 +284,10 @@ async def _start_answering(
         bill=_bill(settings),
     )
     await worker.start(answerer)
-    tasks = SideTasks()
+    tasks = _side_tasks(settings, database, worker, late_lines)
     stack.push_async_callback(tasks.cancel)
-    tasks.repeat(late_lines.bring_next_up_to_date)
-    tasks.repeat(_catch_up(database, client, introduction, intake, worker).look)
-    if not database.is_sqlite:
-        listener = Listener(past_a_pooler(settings), database, worker.hear)
-        tasks.repeat(listener.listen)
+    tasks.repeat(access.regain)
+    tasks.repeat(_catch_up(database, slack, intake, worker).look)
     return worker, intake, answerer, late_lines
 
 
@@ -292,15 +304,11 @@ def _preparation(
 
 
 def _catch_up(
-    database: Database,
-    client: AsyncWebClient,
-    introduction: Introduction,
-    intake: Intake,
-    worker: Worker,
+    database: Database, slack: _Slack, intake: Intake, worker: Worker
 ) -> CatchUp:
     return CatchUp(
-        client=client,
-        bot=introduction.bot,
+        client=slack.client,
+        bot=slack.introduction.bot,
         absences=Absences(database),
         take_in=intake.message,
         worker_id=worker.worker_id,
@@ -308,12 +316,25 @@ def _catch_up(
     )
 
 
+def _side_tasks(
+    settings: Settings, database: Database, worker: Worker, late_lines: LateLines
+) -> SideTasks:
+    tasks = SideTasks()
+    tasks.repeat(late_lines.bring_next_up_to_date)
+    if not database.is_sqlite:
+        listener = Listener(past_a_pooler(settings), database, worker.hear)
+        tasks.repeat(listener.listen)
+    return tasks
+
+
 def _late_lines(
     database: Database,
     outbound: Outbound,
     people: People,
+    *,
     replies: Replies,
     worker: Worker,
+    access: Access,
 ) -> LateLines:
     return LateLines(
         worker_id=worker.worker_id,
@@ -321,7 +342,7 @@ def _late_lines(
         outbound=outbound,
         send_aside=replies.send_aside,
         name_of=people.name_of,
-        is_alive=lambda: worker.is_alive,
+        is_alive=lambda: worker.is_alive and access.is_granted,
     )
 
 
@@ -348,7 +369,9 @@ def _intake(
     )
 
 
-def _worker(database: Database, store: TurnStore, replies: Replies) -> Worker:
+def _worker(
+    database: Database, store: TurnStore, replies: Replies, access: Access
+) -> Worker:
     return Worker(
         # Whoever reads the table of workers can tell which process is meant.
         f"{os.getpid()}-{secrets.token_hex(6)}",
@@ -357,6 +380,7 @@ def _worker(database: Database, store: TurnStore, replies: Replies) -> Worker:
         wakeup=Wakeup(),
         show_queued=replies.show_queued,
         quiet=replies.quiet,
+        has_access=lambda: access.is_granted,
     )
 
 
@@ -455,11 +479,13 @@ def _bill(settings: Settings) -> Bill | None:
 
 
 def _readiness(
-    database: Database, worker: Worker, socket_mode: SocketMode | None
+    database: Database, worker: Worker, access: Access, socket_mode: SocketMode | None
 ) -> Callable[[], Awaitable[str | None]]:
     async def what_is_missing() -> str | None:
         if not worker.is_alive:
             return "no lease"
+        if access.refused_by:
+            return f"Slack refuses the token ({access.refused_by})"
         if socket_mode and (missing := socket_mode.what_is_missing):
             return missing
         try:

@@ -12,6 +12,7 @@ ThreadlineError
 │   ├── MessageGone               nobody: somebody removed the message
 │   ├── PlaceClosed               the workspace: archived, left, or not allowed
 │   ├── CredentialsRefused        the operator: the token was refused or revoked
+│   │   └── AccessLost            the operator: nobody is answered until it is taken
 │   ├── PayloadRefused            us: Slack does not take what we sent
 │   ├── PostUnconfirmed           the people there: was it posted? Slack won't tell
 │   └── SlackUnavailable          nobody: Slack answered nothing usable, fate unknown
@@ -91,6 +92,10 @@ class PlaceClosed(SlackError):
 
 class CredentialsRefused(SlackError):
     """The token was refused, revoked, or lacks a scope."""
+
+
+class AccessLost(CredentialsRefused):
+    """Slack knows the token no more: revoked, expired, or the app is not installed."""
 
 
 class PayloadRefused(SlackError):

@@ -30,6 +30,7 @@ POST /control/home     {user, tab?}
 POST /control/bot      {user, channel, joined}        invite or remove the bot
 POST /control/archive  {channel}
 POST /control/fault    {target, kind, count?, value?}
+POST /control/token    {error?}                       refuse the bot's token, or not
 POST /control/limit    {method, per_minute?, burst?, shape?, enabled?}
 POST /control/refresh  {reason?, count?}              replace the oldest sockets
 GET /control/stream    Server-Sent Events, see stream.py
@@ -79,6 +80,7 @@ class Control:
             "bot": self._bot,
             "archive": self._archive,
             "fault": self._fault,
+            "token": self._token,
             "limit": self._limit,
             "refresh": self._refresh,
         }
@@ -233,6 +235,11 @@ class Control:
         planned = tuple(value) if isinstance(value, list) else value
         count = given.get("count", 1)
         self._core.faults.plan(given["target"], given["kind"], count, planned)
+        return {}
+
+    def _token(self, given: Json) -> Json:
+        error = given.get("error")
+        self._core.token_refused = str(error) if error else None
         return {}
 
     def _limit(self, given: Json) -> Json:

@@ -68,6 +68,8 @@ class Core:
     statuses: Statuses
     views: Views
     base_url: str = ""
+    # Slack's word for why the bot's token is not taken, if it is not.
+    token_refused: str | None = None
     seen: Seen = field(default_factory=Seen)
     # A person may click what their screen still shows although it is gone by now.
     buttons: dict[tuple[str, str], dict[str, Json]] = field(default_factory=dict)

@@ -407,6 +407,10 @@ class Sandbox:
         """
         self.core.faults.plan(target, kind, count, value)
 
+    def refuse_token(self, code: str | None = "token_revoked") -> None:
+        """Take the bot's token no more, with this word; None: take it again."""
+        self.core.token_refused = code
+
     def clear_faults(self) -> None:
         """Let everything go well again."""
         self.core.faults.clear()

@@ -12,6 +12,7 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from app import telemetry
 from app.domain import SlackThread
 from app.errors import (
+    AccessLost,
     LeaseLost,
     PlaceClosed,
     RateLimited,
@@ -40,11 +41,18 @@ class Outbound:
 
     `may_send` says, just before a call, whether the lease of the turn still holds; if
     not, LeaseLost is raised and nothing is sent. The client must have no retry
-    handlers: they would send twice what Slack took without answering.
+    handlers: they would send twice what Slack took without answering. When Slack does
+    not know the token any more, `on_access_lost` is told its word for that.
     """
 
-    def __init__(self, client: AsyncWebClient) -> None:
+    def __init__(
+        self,
+        client: AsyncWebClient,
+        *,
+        on_access_lost: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._client = client
+        self._on_access_lost = on_access_lost
 
     async def post(
         self, thread: SlackThread, payload: Payload, *, may_send: Callable[[], bool]
@@ -207,6 +215,8 @@ class Outbound:
             refused = translated(method, error)
             if isinstance(refused, RateLimited):
                 telemetry.count(f"slack.rate_limited.{method}")
+            if isinstance(refused, AccessLost):
+                self._on_access_lost(refused.code)
             raise refused from error
         except TimeoutError as error:
             raise SlackUnavailable("timeout", method) from error

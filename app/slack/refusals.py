@@ -6,6 +6,7 @@ from slack_sdk.errors import SlackApiError
 
 from app import telemetry
 from app.errors import (
+    AccessLost,
     CredentialsRefused,
     MessageGone,
     PayloadRefused,
@@ -38,11 +39,13 @@ _CODES: Mapping[type[SlackError], str] = {
         user_not_in_channel
     """,
     CredentialsRefused: """
-        access_denied accesslimited account_inactive app_uninstalled
-        bot_not_found enterprise_is_restricted feature_not_enabled invalid_auth
-        missing_scope no_permission not_allowed not_allowed_token_type not_authed
-        org_login_required token_expired token_revoked two_factor_setup_required
-        unknown_method
+        access_denied accesslimited bot_not_found enterprise_is_restricted
+        feature_not_enabled missing_scope no_permission not_allowed
+        not_allowed_token_type two_factor_setup_required unknown_method
+    """,
+    AccessLost: """
+        account_inactive app_uninstalled invalid_auth not_authed org_login_required
+        token_expired token_revoked
     """,
     PayloadRefused: """
         attachment_payload_limit_exceeded block_mismatch blocked_file_type

@@ -48,5 +48,6 @@ class Reply(Protocol):
     async def finish(self, ending: Ending) -> str | None:
         """Wait until the reader has the final text and status.
 
-        Returns the reason, in the other side's word, when it never will have it.
+        Returns the reason, in the other side's word, when it never will have it. Raises
+        AccessLost where nothing can be said at present: the turn is to wait.
         """

@@ -20,7 +20,7 @@ from app.domain import (
     Turn,
     TurnState,
 )
-from app.errors import DatabaseUnavailable, LeaseLost
+from app.errors import AccessLost, DatabaseUnavailable, LeaseLost
 from app.storage.leases import Leases
 from app.storage.news import News
 from app.storage.turns import TurnStore
@@ -88,8 +88,12 @@ class Worker:
         limits: WorkerLimits | None = None,
         show_queued: ShowQueued,
         quiet: Callable[[], Awaitable[None]] | None = None,
+        has_access: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`quiet` waits a moment for the calls to Slack that are under way."""
+        """`quiet` waits a moment for the calls to Slack that are under way.
+
+        Nothing of the queue is claimed while `has_access` is false.
+        """
         self._worker_id = worker_id
         self._store = store
         self._leases = leases
@@ -97,6 +101,7 @@ class Worker:
         self._limits = limits or WorkerLimits()
         self._show_queued = show_queued
         self._quiet = quiet
+        self._has_access = has_access
         self._handing_over: asyncio.Task[None] | None = None
         self._running: dict[int, _Running] = {}
         self._changed: set[int] = set()
@@ -229,7 +234,8 @@ class Worker:
         free = self._limits.turns - len(self._running)
         async with self._claiming:
             lapses = self._tenure.lapses
-            claimed = await self._claim(free) if free and self._may_claim else []
+            may_claim = self._may_claim and self._has_access()
+            claimed = await self._claim(free) if free and may_claim else []
             # What came too late is not touched: the reaper finds it.
             for turn in claimed if self._holds_since(lapses) else ():
                 self._take(turn, answerer)
@@ -296,7 +302,7 @@ class Worker:
             await answerer.answer(running.turn, running.stop, opened)
         except LeaseLost:
             log.info("turn taken over elsewhere", extra={"turn_id": lease.turn_id})
-        except DatabaseUnavailable:
+        except (DatabaseUnavailable, AccessLost):
             log.warning("turn broken off", extra={"turn_id": lease.turn_id})
             await self._give_back(running.turn)
         finally:

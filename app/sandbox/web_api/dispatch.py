@@ -105,6 +105,8 @@ class WebApi:
             raise Refused("not_authed")
         if token not in (identity.bot_token, identity.app_token) or _MARK not in token:
             raise Refused("invalid_auth")
+        if token == identity.bot_token and self._core.token_refused:
+            raise Refused(self._core.token_refused)
         if (token == identity.app_token) != method.is_for_app_token:
             raise Refused("not_allowed_token_type")
         if method.scopes and not self._core.scopes.intersection(method.scopes):

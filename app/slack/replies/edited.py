@@ -14,6 +14,7 @@ from collections.abc import Callable
 from app import telemetry
 from app.domain import Doubt, Ending, Run, RunStatus, StoredDataMessage, Turn
 from app.errors import (
+    AccessLost,
     DatabaseUnavailable,
     LeaseLost,
     MessageGone,
@@ -199,7 +200,8 @@ class EditedReply:
     async def finish(self, ending: Ending) -> str | None:
         """Wait until Slack has the final text of every part.
 
-        Returns Slack's word for why it never will have it. Raises LeaseLost.
+        Returns Slack's word for why it never will have it. Raises LeaseLost, and
+        AccessLost when Slack takes nothing from us at present.
         """
         if not self._is_closed:
             self._standing.ending = ending
@@ -261,6 +263,8 @@ class EditedReply:
         match self._error:
             case None:
                 return None
+            case AccessLost() as error:
+                raise error
             case SlackError(code=code):
                 return code
             case DatabaseUnavailable():

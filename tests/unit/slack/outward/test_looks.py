@@ -6,6 +6,7 @@ import pytest
 
 from app.domain import DataMessage, Ending, RetryNotice, Run, RunError, RunStatus
 from app.errors import (
+    AccessLost,
     CredentialsRefused,
     MessageGone,
     PayloadRefused,
@@ -337,7 +338,8 @@ def test_only_long_waits_are_told_by_a_post_of_their_own(
         ("is_archived", 200, PlaceClosed),
         ("channel_not_found", 200, PlaceClosed),
         ("restricted_action_thread_locked", 200, PlaceClosed),
-        ("invalid_auth", 200, CredentialsRefused),
+        ("invalid_auth", 200, AccessLost),
+        ("account_inactive", 200, AccessLost),
         ("missing_scope", 200, CredentialsRefused),
         ("invalid_blocks", 200, PayloadRefused),
         ("msg_too_long", 200, PayloadRefused),
