@@ -33,12 +33,14 @@ from app.domain import (
     ThreadItem,
     Turn,
 )
-from app.errors import AssistantError
+from app.errors import AssistantError, StreamEndedEarly
 from app.storage.remote_threads import RemoteThread
 from app.storage.window import Window
 
 _REMEDIES = 2
 _SETTLES_IN = 1.0
+# How often an answer that was cut is looked for: the provider may be at it still.
+_LOOKS = 2
 
 
 class Conversations(Protocol):
@@ -97,17 +99,28 @@ class ConversationPass:
         self._most = provider.most_characters
         self._earlier_characters = 0
         self._remedies = 0
+        self._cut_by: AssistantError | None = None
+        self._looks = 0
         self._conversation_id = ""
         self._deadline = 0.0
 
     @property
     def may_be_repeated(self) -> bool:
-        """Whether another try shows nobody a text twice."""
-        return not self._reader.has_text
+        """Whether a text already shown may be found whole, or none was shown."""
+        may_be_kept = self._cut_by is not None and self._looks < _LOOKS
+        return may_be_kept or not self._reader.has_text
 
     async def events(self, deadline: float) -> AsyncGenerator[RunEvent]:
-        """Stream the pass, mending on the way what the conversation refuses."""
+        """Stream the pass, mending on the way what the conversation refuses.
+
+        A text that was cut is not begun anew, but looked for in the conversation.
+        """
         self._deadline = deadline
+        if self._cut_by:
+            for event in await self._rest(self._cut_by):
+                await self._note_end(event)
+                yield event
+            return
         while True:
             self._reader = PassReader(self.run, first=self._is_first)
             try:
@@ -115,20 +128,29 @@ class ConversationPass:
                     async for event in events:
                         yield event
             except AssistantError as error:
-                # A locked conversation has taken nothing; else nobody knows.
-                self._is_sure = self._is_sure and is_locked(error)
-                if not self._finds_remedy(error):
-                    raise
-                if is_gone(error):
-                    yield LOST
-                elif is_unpaired(error):
-                    # What has just been completed may still be on its way there.
-                    await self._provider.sleep(_SETTLES_IN)
+                for notice in await self._mend(error):
+                    yield notice
             else:
                 return
 
+    async def _mend(self, error: AssistantError) -> Sequence[RunEvent]:
+        """Make ready for another request; return what people are to know of that.
+
+        Raises `error` where no other request could help.
+        """
+        # A locked conversation has taken nothing; else nobody knows.
+        self._is_sure = self._is_sure and is_locked(error)
+        if not self._finds_remedy(error):
+            if self._reader.has_text and isinstance(error, StreamEndedEarly):
+                self._cut_by = error
+            raise error
+        if is_unpaired(error):
+            # What has just been completed may still be on its way there.
+            await self._provider.sleep(_SETTLES_IN)
+        return [LOST] if is_gone(error) else []
+
     def _finds_remedy(self, error: AssistantError) -> bool:
-        if self._remedies == _REMEDIES or not self.may_be_repeated:
+        if self._remedies == _REMEDIES or self._reader.has_text:
             return False
         self._remedies += 1
         if is_gone(error):
@@ -180,6 +202,19 @@ class ConversationPass:
         )
         # What was noted of this turn says only how far it came there, not here.
         return compared(window.items, min(told_turn_id, turn_id - 1), held)
+
+    async def _rest(self, cut_by: AssistantError) -> Sequence[RunEvent]:
+        """Return how the answer goes on that was cut here and kept there.
+
+        Raises `cut_by` where it was not kept.
+        """
+        self._looks += 1
+        window = await self._provider.histories.read(self._turn)
+        known = await self._provider.conversations.find(self._turn)
+        found = await self._compared(window, known.told_turn_id) if known else None
+        if found and not found.lacking and self._reader.goes_on_in(found.gained):
+            return self._reader.read_rest(found.gained)
+        raise cut_by
 
     async def _begin(self, window: Window) -> AsyncGenerator[RunEvent]:
         """Begin a conversation that holds what was said before this turn."""

@@ -90,6 +90,31 @@ class PassReader:
         items = [dict(item) for item in output]
         return self._ended("completed", ResponseBody(output=items))
 
+    def goes_on_in(self, output: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether `output` is that of the response whose stream was cut."""
+        shown, said = self._shown(), [_text_of(item) for item in _answers(output)]
+        begins_so = (
+            whole.startswith(text) for whole, text in zip(said, shown, strict=False)
+        )
+        return len(said) >= len(shown) and all(begins_so)
+
+    def read_rest(self, output: Sequence[Mapping[str, Any]]) -> Sequence[RunEvent]:
+        """Return how a response went on of which the output is known at last."""
+        last = len(self._shown()) - 1
+        events: list[RunEvent] = []
+        for place, item in enumerate(_answers(output)):
+            if place >= last:
+                events += self._message_done((self._open or 0) + (place > last), item)
+        self._done = {place: dict(item) for place, item in enumerate(output)}
+        return [*events, *self._ended("completed", ResponseBody())]
+
+    def _shown(self) -> list[str]:
+        """Return the texts that were told, as far as they came, in their order."""
+        texts = {index: "".join(text) for index, text in self._texts.items()}
+        texts |= {index: _text_of(item) for index, item in self._done.items()}
+        told = [texts[each] for each in sorted(texts) if each not in self._notes]
+        return [text for text in told if text]
+
     def _told(self, name: str, event: WireEvent) -> Sequence[RunEvent]:
         match event:
             case TextAdded(delta=delta, output_index=index):
@@ -205,6 +230,12 @@ class PassReader:
 def _is_note(item: Item) -> bool:
     """Whether the item is an interim note: OpenAI marks these by their phase."""
     return item.get("phase") == "commentary"
+
+
+def _answers(output: Sequence[Mapping[str, Any]]) -> list[Item]:
+    """Return the messages for people, of all that a response has put out."""
+    items = [dict(item) for item in output]
+    return [item for item in items if _text_of(item) and not _is_note(item)]
 
 
 def _text_of(item: Item) -> str:

@@ -346,7 +346,10 @@ async def test_what_breaks_after_the_first_word_keeps_the_text_and_fails(
     assert heard.text
     assert heard.names[-1] == "thread.run.failed"
     assert heard.run.error
-    assert forgetful.stage.pauses == []
+    # What was cut may be kept in a conversation, so it is looked for there.
+    is_kept = isinstance(forgetful.stage, ConversationStage)
+    looks = 2 if is_kept and scene != "error event" else 0
+    assert len(forgetful.stage.pauses) == looks
 
 
 @pytest.mark.parametrize("scene", ["clean end", "cut"])

@@ -18,6 +18,7 @@ from app.storage.remote_threads import RemoteThread
 from .assistant_stage import ConversationStage, Heard, Stage, client_of, hear
 from .replaying import Act, Play, Refuse, served
 from .replaying_conversations import ConversationsServer, replaying_conversations
+from .test_assistants_responses import in_stream
 
 HELLO = "Hello Ana, the kitchen is at 22 °C."
 LOCKED = Refuse(400, {"code": "conversation_locked", "message": "Another process …"})
@@ -273,16 +274,9 @@ async def test_what_cannot_be_mended_begins_anew_and_no_more_than_once(
 async def test_a_takeover_finds_the_answer_that_nobody_heard(
     stage: ConversationStage, server: ConversationsServer
 ):
-    await answered_once(stage, server)
-    answered = dict(stage.history[-1].item)
-    stage.say("and now?")
-    server.held = [
-        kept(user("Ana: hello")),
-        answered,
-        kept(user("Ana: and now?")),
-        {"id": "rs_1", "type": "reasoning", "summary": []},
-        said("22 °C, as before."),
-    ]
+    await asked_again(stage, server)
+    thought = {"id": "rs_1", "type": "reasoning", "summary": []}
+    server.held += [thought, said("22 °C, as before.")]
     heard = await hear(stage.assistant.resume(stage.turn))
 
     assert heard.text == "22 °C, as before."
@@ -425,3 +419,78 @@ async def test_both_ways_of_keeping_go_on_from_one_another(
     assert texts[:2] == ["0", "1"]
     assert "0" in texts[2]
     assert "1" in texts[2]
+
+
+async def asked_again(stage: ConversationStage, server: ConversationsServer) -> None:
+    await answered_once(stage, server)
+    answered = dict(stage.history[-1].item)
+    stage.say("and now?")
+    server.held = [kept(user("Ana: hello")), answered, kept(user("Ana: and now?"))]
+
+
+_TWO = [
+    {"type": "response.output_text.delta", "output_index": 1, "delta": "One."},
+    {"type": "response.output_text.delta", "output_index": 2, "delta": "Tw"},
+]
+
+
+@pytest.mark.parametrize(
+    ("cut", "answer_kept", "text"),
+    [
+        (Play("text", events=6, then="cut"), [said(HELLO)], HELLO),
+        (Play("text", events=13, then="end"), [said(HELLO)], HELLO),
+        (Play(in_stream(*_TWO)), [said("One."), said("Two.")], "One.\nTwo."),
+        (
+            Play(in_stream(*_TWO)),
+            [{"type": "reasoning"}, said("One."), said("Two."), said("Three.")],
+            "One.\nTwo.\nThree.",
+        ),
+    ],
+)
+async def test_an_answer_that_is_cut_here_is_heard_to_its_end_where_it_was_kept(
+    stage: ConversationStage,
+    server: ConversationsServer,
+    cut: Play,
+    answer_kept: list[dict[str, Any]],
+    text: str,
+):
+    await asked_again(stage, server)
+    server.held += answer_kept
+
+    heard = await answer(stage, server, cut)
+
+    assert heard.text == text
+    assert heard.run.status is RunStatus.COMPLETED
+    assert list(heard.run.output) == answer_kept
+    assert len(server.requests) == 1
+    stage.add_pass(heard.run, {})
+    stage.say("thanks")
+    await answer(stage, server, Play("text"))
+    assert server.requests[-1]["input"] == [user("Ana: thanks")]
+
+
+async def test_another_answer_is_not_taken_for_the_rest_of_one_that_was_cut(
+    stage: ConversationStage, server: ConversationsServer
+):
+    await asked_again(stage, server)
+    server.held.append(said("Something else."))
+
+    heard = await answer(stage, server, Play("text", events=6, then="cut"))
+
+    assert heard.text == "Hello Ana,"
+    assert heard.run.status is RunStatus.FAILED
+    assert len(server.requests) == 1
+    assert len(stage.pauses) == 2
+
+
+async def test_calls_that_followed_a_text_that_was_cut_are_found_too(
+    stage: ConversationStage, server: ConversationsServer
+):
+    await asked_again(stage, server)
+    server.held += [said(HELLO), CALL | {"arguments": "{}"}]
+
+    heard = await answer(stage, server, Play("text", events=6, then="cut"))
+
+    assert heard.text == HELLO
+    assert heard.run.status is RunStatus.REQUIRES_ACTION
+    assert [call.call_id for call in heard.run.tool_calls] == ["call_1"]
