@@ -184,7 +184,9 @@ async def model_warning(settings: Settings) -> str | None:
 
 
 def _outlook(settings: Settings, listed: Sequence[ListedModel]) -> Outlook | None:
-    return outlook(settings.openai_model, listed, datetime.now(UTC).date())
+    today = datetime.now(UTC).date()
+    is_openai = settings.openai_base_url is None
+    return outlook(settings.openai_model, listed, today, is_openai=is_openai)
 
 
 async def _conversations(settings: Settings, stack: AsyncExitStack) -> list[Finding]:

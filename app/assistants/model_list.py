@@ -54,17 +54,27 @@ async def list_models(client: AsyncOpenAI) -> list[ListedModel]:
         return []
 
 
-def outlook(model: str, listed: Iterable[ListedModel], today: date) -> Outlook | None:
+def outlook(
+    model: str,
+    listed: Iterable[ListedModel],
+    today: date,
+    *,
+    is_openai: bool = False,
+) -> Outlook | None:
     """Return what the operator should know about `model`, None if nothing.
 
     OpenAI's list has a `shutdown_date` (https://platform.openai.com/docs/api-reference/models);
-    an empty list, or one without dates, tells nothing.
+    an empty list, or one without dates, tells nothing. Other servers without dates may
+    take models that they do not list.
     """
     known = {each.id: each for each in listed}
     if not known:
         return None
     if model not in known:
-        return Outlook(is_gone=True, says=f"OPENAI_MODEL: no {model} there.")
+        if is_openai or any(each.shutdown_date for each in known.values()):
+            return Outlook(is_gone=True, says=f"OPENAI_MODEL: no {model} there.")
+        says = f"The model's server answers; it may take {model}, but does not list it."
+        return Outlook(is_gone=False, says=says)
     ends = _date(known[model].shutdown_date)
     if ends is None or ends - today > _SOON:
         return None

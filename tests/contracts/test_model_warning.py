@@ -70,6 +70,16 @@ async def test_a_model_that_is_listed_no_more_is_gone():
         assert await model_warning(settings) == "OPENAI_MODEL: no gpt-6-luna there."
 
 
+async def test_a_server_that_takes_any_name_is_fine_whatever_it_lists():
+    async with listing(models(id="whatever.gguf")) as settings:
+        found = (await examine(settings))[-1]
+
+    assert found.is_fine
+    assert found.says == (
+        "The model's server answers; it may take gpt-6-luna, but does not list it."
+    )
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -35,8 +35,10 @@ def test_a_model_that_has_ended_is_gone(day: str):
     assert "was shut down on" in found.says
 
 
-def test_a_model_that_is_not_listed_is_not_there():
-    found = outlook("other", listed(), TODAY)
+@pytest.mark.parametrize(("day", "is_openai"), [("2028-01-14", False), (None, True)])
+def test_a_model_that_is_not_listed_is_not_there(day: str | None, is_openai: bool):
+    listed_there = listed(shutdown_date=day)
+    found = outlook("other", listed_there, TODAY, is_openai=is_openai)
 
     assert found
     assert (found.is_gone, found.says) == (True, "OPENAI_MODEL: no other there.")
