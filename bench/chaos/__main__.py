@@ -16,11 +16,18 @@ from typing import Any
 
 from app.loop import new_event_loop
 from app.storage.migrate import migrate
+from bench.chaos.project import Project
 from bench.chaos.replicas import Replica, Town
 from bench.chaos.verdict import Verdict, told
 from bench.chaos.watch import Watch
 from bench.chaos.weather import Storm
-from tests.invariants import ModelHistory, SlackHistory, check_invariants, is_at_rest
+from tests.invariants import (
+    Broken,
+    ModelHistory,
+    SlackHistory,
+    check_invariants,
+    is_at_rest,
+)
 from tests.invariants.reading import stored
 from tests.postgres import postgres_server
 
@@ -88,8 +95,10 @@ async def _storm(given: argparse.Namespace, url: str, folder: Path) -> Verdict:
     async with AsyncExitStack() as stack:
         town = await Town.begin(given.seed, given.pace)
         stack.push_async_callback(town.end)
+        project = Project(folder)
+        project.make()
         replicas = [
-            Replica(town.addresses, url, folder, number)
+            Replica(project.folder, town.addresses, url, folder, number)
             for number in range(given.replicas)
         ]
         for replica in replicas:
@@ -112,7 +121,13 @@ async def _storm(given: argparse.Namespace, url: str, folder: Path) -> Verdict:
         return Verdict(
             db=db,
             slack=slack,
-            broken=check_invariants(db, slack, model),
+            broken=[
+                *check_invariants(db, slack, model),
+                *(
+                    Broken(rule="I6", says=f"{line!r} was written down twice")
+                    for line in project.written_twice()
+                ),
+            ],
             kills=len(deaths),
             faults=storm.counts["faults"] + people.get("faults", 0),
             takeovers=watch.takeovers(deaths),

@@ -144,6 +144,7 @@ class People:
                 f"set the {room} to {degrees} and the {other} to {degrees - 1}",
                 f"how warm is the {room}?",
                 f"tell me a story, then set the {room} to {degrees}",
+                f'call exactly: writeDown {{"line": "line {self._number}"}}',
             ]
         )
 

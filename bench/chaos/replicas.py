@@ -36,8 +36,14 @@ class Replica:
     """One place in which a process runs, after its end the next one."""
 
     def __init__(
-        self, town: Mapping[str, str], database_url: str, folder: Path, number: int
+        self,
+        program: Path,
+        town: Mapping[str, str],
+        database_url: str,
+        folder: Path,
+        number: int,
     ) -> None:
+        self._program = program
         self._town = town
         self._database_url = database_url
         self._folder = folder / f"replica-{number}"
@@ -163,7 +169,7 @@ class Replica:
     def _settings(self) -> dict[str, str]:
         slack = f"http://127.0.0.1:{self._slack.port}"
         return {
-            "PYTHONPATH": str(_ROOT),
+            "PYTHONPATH": str(self._program),
             "SLACK_BOT_TOKEN": self._town["bot_token"],
             "SLACK_APP_TOKEN": self._town["app_token"],
             "SLACK_API_URL": f"{slack}/api/",

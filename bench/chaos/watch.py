@@ -12,26 +12,39 @@ import asyncpg
 from bench.chaos.replicas import Death
 
 _EVERY = 0.03
-_HELD = (
-    "SELECT turn_id, epoch, owner FROM conversations"
-    " WHERE turn_id IS NOT NULL AND owner IS NOT NULL"
+_UNDER_WAY = (
+    "SELECT turn_id, owner FROM conversations"
+    " WHERE turn_id IS NOT NULL AND state <> 'suspended'"
 )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Owned:
+    """A turn under way; `left_at` is when its owner was last seen to lose it."""
+
+    owner: str
+    left_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Change:
-    """A turn has another owner since `at`; owners carry their process's id."""
+    """A turn has another owner than the one that lost it."""
 
-    at: float
+    turn_id: int
     before: str
+    left_at: float
+    claimed_at: float
 
 
 class Watch:
-    """Notes each change of owner; `takeovers` sets them against deaths."""
+    """Notes each change of owner; `takeovers` sets them against deaths.
+
+    Owners carry the id of their process. Moments are epoch seconds.
+    """
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._owners: dict[int, str] = {}
+        self._turns: dict[int, _Owned] = {}
         self._changes: list[_Change] = []
 
     async def look(self) -> None:
@@ -44,7 +57,7 @@ class Watch:
         connection = await asyncpg.connect(self._url)
         try:
             while True:
-                self._note([tuple(row) for row in await connection.fetch(_HELD)])
+                self._note([tuple(row) for row in await connection.fetch(_UNDER_WAY)])
                 await asyncio.sleep(_EVERY)
         finally:
             await connection.close()
@@ -53,23 +66,35 @@ class Watch:
         """The seconds from each death to the claim of each turn it left behind."""
         died: Mapping[str, float] = {str(death.pid): death.at for death in deaths}
         return [
-            change.at - died[pid]
+            change.claimed_at - died[pid]
             for change in self._changes
             if (pid := change.before.partition("-")[0]) in died
-            and change.at > died[pid]
+            and change.left_at > died[pid]
         ]
 
-    def _note(self, held: Sequence[tuple[int, int, str]]) -> None:
+    def _note(self, under_way: Sequence[tuple[int, str | None]]) -> None:
         now = time.time()
-        for turn_id, _, owner in held:
-            before = self._owners.get(turn_id)
-            if before is not None and before != owner:
-                self._changes.append(_Change(at=now, before=before))
-            self._owners[turn_id] = owner
+        before, self._turns = self._turns, {}
+        for turn_id, owner in under_way:
+            owned = before.get(turn_id)
+            if owned and owner != owned.owner and owned.left_at is None:
+                owned.left_at = now
+            if owned and owned.left_at and owner and owner != owned.owner:
+                change = _Change(
+                    turn_id=turn_id,
+                    before=owned.owner,
+                    left_at=owned.left_at,
+                    claimed_at=now,
+                )
+                self._changes.append(change)
+            if owner and (owned is None or owner != owned.owner):
+                owned = _Owned(owner=owner)
+            if owned:
+                self._turns[turn_id] = owned
 
 
-def _of_file(path: str) -> list[tuple[int, int, str]]:
+def _of_file(path: str) -> list[tuple[int, str | None]]:
     # Between two processes the file may be locked, or not there yet.
     with suppress(sqlite3.Error), closing(sqlite3.connect(path)) as connection:
-        return connection.execute(_HELD).fetchall()
+        return connection.execute(_UNDER_WAY).fetchall()
     return []

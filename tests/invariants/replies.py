@@ -45,7 +45,7 @@ def shows_its_end(db: Stored, slack: SlackHistory, model: ModelHistory) -> list[
     return broken + [
         Broken(rule="I5", says=f"{place} still says that the bot {status!r}")
         for place, status in slack.statuses.items()
-        if status and place in idle
+        if status and place in idle and place in slack.by_place
     ]
 
 
