@@ -1,6 +1,7 @@
 """Replies when Slack refuses, forgets or is away, and when the process dies."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -151,6 +152,27 @@ def test_another_process_goes_on_in_the_same_message() -> None:
         await type_in(second, " owner says it all.")
         await second.finish(DONE)
         assert house.seen == ["The second owner says it all.\n— completed · 9 s"]
+
+    in_a_house(story)
+
+
+@pytest.mark.parametrize("is_taken_over", [False, True])
+def test_a_status_is_taken_away_also_when_nobody_knows_that_it_stands(
+    is_taken_over: bool,
+) -> None:
+    async def story(house: House) -> None:
+        lost = SlackUnavailable("timeout")
+        house.slack.fail("assistant.threads.setStatus", lost, is_taken=True)
+        reply = await house.open()
+        await asyncio.sleep(0.2)
+        assert house.slack.status == "is working on it"
+        if is_taken_over:
+            house.slack.fail("assistant.threads.setStatus", lost)
+            house.owner += 1
+            reply = await house.open(replace(a_turn(), attempt=1))
+            await asyncio.sleep(0.2)
+        await reply.withdraw()
+        assert house.slack.status == ""
 
     in_a_house(story)
 

@@ -51,6 +51,8 @@ class Sign:
         self._holds_lease = holds_lease
         self._on_refused = on_refused
         self._shown = ""
+        # Nothing is written down of what a former owner has shown.
+        self._may_stand = turn.is_prepared or turn.attempt > 0
         team_id = turn.lease.team_id
         self._message = Message(
             team_id, turn.thread.channel_id, self._send, Method.STATUS
@@ -74,12 +76,12 @@ class Sign:
 
     def posted(self) -> None:
         """Slack takes the status away when we post: set it again."""
-        self._shown = ""
+        self._shown, self._may_stand = "", False
         self.refresh()
 
     async def clear(self) -> None:
         """Take it away; Slack leaves it there when we only edit."""
-        if self._shown or self._message.in_flight:
+        if self._may_stand or self._message.in_flight:
             self._desk.scheduler.mark_dirty(self._message, Priority.FINAL)
             await self._message.settled()
 
@@ -89,6 +91,8 @@ class Sign:
 
     async def _send(self) -> bool:
         words = self._standing.sign
+        # Also when no answer comes Slack may have taken it.
+        self._may_stand = self._may_stand or bool(words)
         try:
             await self._desk.outbound.set_status(
                 self._turn.thread, words, may_send=self._holds_lease
@@ -105,7 +109,7 @@ class Sign:
             self.close()
             self._on_refused()
             return True
-        self._shown = words
+        self._shown, self._may_stand = words, bool(words)
         if words:
             self._desk.scheduler.mark_dirty(
                 self._message,

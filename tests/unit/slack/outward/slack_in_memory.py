@@ -92,9 +92,10 @@ class SlackInMemory(Outbound):
         may_send: Callable[[], bool] = lambda: True,
     ) -> None:
         fault = await self._meet("assistant.threads.setStatus", thread, may_send)
+        if fault is None or fault.is_taken:
+            self.status = status
+            self.statuses.append(status)
         _raise(fault)
-        self.status = status
-        self.statuses.append(status)
 
     async def find(
         self,
