@@ -117,6 +117,7 @@ async def _storm(given: argparse.Namespace, url: str, folder: Path) -> Verdict:
             await _rest(town, url)
         slack, model = await _history(town, folder / "history")
         db = await stored(url)
+        (folder / "rows").write_bytes(pickle.dumps(db.tables))
         deaths = [death for replica in replicas for death in replica.deaths]
         return Verdict(
             db=db,

@@ -52,12 +52,13 @@ class Watch:
         if self._url.startswith("sqlite"):
             path = self._url.removeprefix("sqlite:///")
             while True:
-                self._note(await asyncio.to_thread(_of_file, path))
+                self.note(await asyncio.to_thread(_of_file, path), time.time())
                 await asyncio.sleep(_EVERY)
         connection = await asyncpg.connect(self._url)
         try:
             while True:
-                self._note([tuple(row) for row in await connection.fetch(_UNDER_WAY)])
+                rows = await connection.fetch(_UNDER_WAY)
+                self.note([tuple(row) for row in rows], time.time())
                 await asyncio.sleep(_EVERY)
         finally:
             await connection.close()
@@ -72,8 +73,8 @@ class Watch:
             and change.left_at > died[pid]
         ]
 
-    def _note(self, under_way: Sequence[tuple[int, str | None]]) -> None:
-        now = time.time()
+    def note(self, under_way: Sequence[tuple[int, str | None]], now: float) -> None:
+        """Note the turns under way, each with its owner if it has one."""
         before, self._turns = self._turns, {}
         for turn_id, owner in under_way:
             owned = before.get(turn_id)
