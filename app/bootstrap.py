@@ -6,7 +6,6 @@ import os
 import secrets
 from collections.abc import (
     AsyncGenerator,
-    Awaitable,
     Callable,
     Generator,
     Mapping,
@@ -33,8 +32,9 @@ from app.connections import (
     slack_client,
 )
 from app.domain import Lease, Turn
-from app.errors import DatabaseUnavailable, SettingsError
+from app.errors import SettingsError
 from app.health import add_health_routes, listening
+from app.readiness import readiness
 from app.sandbox.model.assistants.threads import ASSISTANT_ID
 from app.sandbox.server import Sandbox
 from app.settings import Settings
@@ -83,6 +83,8 @@ from app.web.counter import Counter
 from app.web.routes import add_web_routes
 
 _PORTS_TRIED = 20
+# Seconds that a database which may be away gets to say goodbye.
+_GOODBYE = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +148,7 @@ async def running_bot(settings: Settings) -> AsyncGenerator[RunningBot]:
             counter = Counter(threads=threads, worker=worker, answerer=answerer)
             token = settings.web_api_token.get_secret_value()
             add_web_routes(web_app, counter, token)
-        add_health_routes(web_app, _readiness(database, worker, access, socket_mode))
+        add_health_routes(web_app, readiness(database, worker, access, socket_mode))
         address = await stack.enter_async_context(
             listening(web_app, settings.host, settings.port)
         )
@@ -285,7 +287,7 @@ async def _start_answering(
     )
     await worker.start(answerer)
     tasks = _side_tasks(settings, database, worker, late_lines)
-    stack.push_async_callback(tasks.cancel)
+    stack.push_async_callback(tasks.cancel, _GOODBYE)
     tasks.repeat(access.regain)
     tasks.repeat(_catch_up(database, slack, intake, worker).look)
     return worker, intake, answerer, late_lines
@@ -476,22 +478,3 @@ def _bill(settings: Settings) -> Bill | None:
     is_ours = settings.assistant_api == "responses"
     price = price_of(settings.openai_model) if is_ours else None
     return lambda usage: bill(usage, price)
-
-
-def _readiness(
-    database: Database, worker: Worker, access: Access, socket_mode: SocketMode | None
-) -> Callable[[], Awaitable[str | None]]:
-    async def what_is_missing() -> str | None:
-        if not worker.is_alive:
-            return "no lease"
-        if access.refused_by:
-            return f"Slack refuses the token ({access.refused_by})"
-        if socket_mode and (missing := socket_mode.what_is_missing):
-            return missing
-        try:
-            await database.check()
-        except DatabaseUnavailable:
-            return "the database does not answer"
-        return None
-
-    return what_is_missing
