@@ -7,6 +7,7 @@ change between the two at any turn.
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from openai import AsyncOpenAI
@@ -68,7 +69,9 @@ class AssistantsAssistant:
         """Stream the next pass of the run, given all outputs that it waits for."""
         given = {call.call_id: _NOT_RUN for call in run.tool_calls}
         given |= {output.call_id: output.output for output in outputs}
-        work = RemotePass(self._server, turn, run, outputs=given, is_sure=True)
+        # What the pass before has produced is in the history; this one adds to it.
+        begun = replace(run, tool_calls=(), output=())
+        work = RemotePass(self._server, turn, begun, outputs=given, is_sure=True)
         return self._stream(turn, work)
 
     def resume(self, turn: Turn) -> AsyncGenerator[RunEvent]:

@@ -356,6 +356,22 @@ async def test_a_run_cancelled_before_it_was_known_is_found_and_cancelled(
     assert server.asked[-1] == f"POST /threads/{THREAD}/runs/{RUN}/cancel"
 
 
+async def test_what_fails_after_the_tools_repeats_none_of_their_calls(
+    stage: ThreadsStage, server: ThreadsServer
+):
+    stage.say("both rooms")
+    run = (await answer(stage, server, Play("assistants_two_calls"))).run
+    stage.add_pass(run, {})
+    server.acts.clear()
+    server.then(Refuse(401, {"message": "no"}))
+
+    heard = await hear(stage.assistant.submit_tool_outputs(stage.turn, run, []))
+
+    assert heard.run.status is RunStatus.FAILED
+    assert heard.run.run_id == RUN
+    assert (heard.run.output, heard.run.tool_calls) == ((), ())
+
+
 async def test_a_run_that_never_ends_is_not_waited_for_forever(server: ThreadsServer):
     async with client_of(server.base_url) as client:
         stage = ThreadsStage(client, limits=Limits(run=0.2))
