@@ -10,6 +10,7 @@ ThreadlineError
 ├── SlackError                    `code` is Slack's own word
 │   ├── RateLimited               nobody: wait `retry_after` seconds
 │   ├── MessageGone               nobody: somebody removed the message
+│   ├── EditRefused               nobody: it stays as it is, a new message can be posted
 │   ├── PlaceClosed               the workspace: archived, left, or not allowed
 │   ├── CredentialsRefused        the operator: the token was refused or revoked
 │   │   └── AccessLost            the operator: nobody is answered until it is taken
@@ -84,6 +85,10 @@ class RateLimited(SlackError):
 
 class MessageGone(SlackError):
     """The message to be changed does not exist any more."""
+
+
+class EditRefused(SlackError):
+    """The message can be changed no more, as the workspace has set it."""
 
 
 class PlaceClosed(SlackError):

@@ -8,6 +8,7 @@ from app import telemetry
 from app.errors import (
     AccessLost,
     CredentialsRefused,
+    EditRefused,
     MessageGone,
     PayloadRefused,
     PlaceClosed,
@@ -22,12 +23,13 @@ _LONGEST_PAUSE = 600.0
 
 _CODES: Mapping[type[SlackError], str] = {
     RateLimited: "ratelimited rate_limited message_limit_exceeded too_many_requests",
+    EditRefused: "cant_update_message edit_window_closed message_not_owned_by_app",
     MessageGone: "message_not_found no_such_message",
     PlaceClosed: """
         as_user_not_supported cannot_reply_to_message cant_broadcast_message
-        cant_delete_message cant_post_in_thread cant_update_message channel_not_found
+        cant_delete_message cant_post_in_thread channel_not_found
         channel_type_not_supported compliance_exports_prevent_deletion
-        edit_window_closed ekm_access_denied external_channel_migrating
+        ekm_access_denied external_channel_migrating
         is_archived is_inactive messages_tab_disabled
         method_not_supported_for_channel_type not_in_channel
         restricted_action restricted_action_non_threadable_channel

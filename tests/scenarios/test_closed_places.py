@@ -6,7 +6,13 @@ import pytest
 
 from tests.scenarios import database
 from tests.scenarios.conftest import Setting
-from tests.scenarios.world import World, in_every_setting, in_one_setting, text_of
+from tests.scenarios.world import (
+    World,
+    in_every_setting,
+    in_one_setting,
+    line_of,
+    text_of,
+)
 
 HELLO = "@threadline say exactly: hello"
 
@@ -19,7 +25,7 @@ async def telling(world: World) -> str:
     return root
 
 
-async def ending(setting: Setting) -> tuple[str, str]:
+async def ending(setting: Setting) -> tuple[str, str | None]:
     """Wait until a turn has ended; return its state and why its end is not shown."""
     look = "SELECT state, blocked_by FROM turns WHERE ended_at IS NOT NULL"
     async with asyncio.timeout(20):
@@ -85,16 +91,10 @@ async def test_an_answer_in_a_channel_that_was_archived_ends_and_is_kept(
 
 
 @in_one_setting
-@pytest.mark.parametrize(
-    "code",
-    [
-        "edit_window_closed",
-        "a_word_from_the_future",
-    ],
-)
 async def test_an_edit_that_slack_refuses_ends_the_answer_and_touches_no_other(
-    code: str, world: World, setting: Setting
+    world: World, setting: Setting
 ) -> None:
+    code = "a_word_from_the_future"
     world.sandbox.fault("chat.update", "error", value=code)
     world.sandbox.model.rate = 20
     root = await world.ask("@threadline tell me a story")
@@ -105,3 +105,37 @@ async def test_an_edit_that_slack_refuses_ends_the_answer_and_touches_no_other(
     await world.ask("say exactly: next", thread_ts=root)
     await world.until(lambda: text_of(world.said(root)[-1]) == "next")
     assert "The end." in str(world.sandbox.model.requests[-1].body)
+
+
+@pytest.mark.parametrize("code", ["edit_window_closed", "cant_update_message"])
+async def test_where_messages_cannot_be_edited_the_rest_comes_in_a_new_one(
+    code: str, world: World, setting: Setting
+) -> None:
+    world.sandbox.fault("chat.update", "error", count=None, value=code)
+    world.sandbox.model.rate = 100
+    root = await world.ask("@threadline tell me a story")
+    await world.until(lambda: world.sandbox.calls("chat.update"))
+    world.sandbox.model.rate = 0
+
+    assert await ending(setting) == ("done", None)
+    said = world.said(root)
+    assert "\n\n".join(filter(None, map(text_of, said))).endswith("The end.")
+    assert line_of(said[-1]).startswith("completed")
+    assert len(said) <= 2
+
+
+@in_one_setting
+async def test_a_post_under_a_parent_that_is_gone_is_removed_and_the_answer_kept(
+    world: World, setting: Setting
+) -> None:
+    # Without a status a message is there at once, and of the removal nothing is heard.
+    world.sandbox.fault("assistant.threads.setStatus", "error", value="unknown_method")
+    world.sandbox.fault("event:message", "never", count=None)
+    world.sandbox.fault("chat.postMessage", "delay", value=0.5)
+    root = await world.ask(HELLO)
+    await world.until(lambda: world.sandbox.model.requests)
+    await world.sandbox.delete("ana", "#general", root)
+
+    assert await ending(setting) == ("done", "thread_gone")
+    assert await database.holds(setting.database_url, "hello")
+    assert world.sandbox.messages("#general") == []

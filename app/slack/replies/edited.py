@@ -16,6 +16,7 @@ from app.domain import Doubt, Ending, Run, RunStatus, StoredDataMessage, Turn
 from app.errors import (
     AccessLost,
     DatabaseUnavailable,
+    EditRefused,
     LeaseLost,
     MessageGone,
     PayloadRefused,
@@ -77,6 +78,7 @@ class EditedReply:
         self._error: BaseException | None = None
         self._is_closed = False
         self._is_silent = False
+        self._has_fixed = False
 
     async def open(self) -> None:
         """Give the first sign, or go on in the messages that the turn has already."""
@@ -307,6 +309,8 @@ class EditedReply:
             self._mark(part, Priority.FINAL)
         elif any(isinstance(each, DataPart) for each in following):
             self._mark(part, Priority.DATA)
+        elif self._has_fixed:
+            return
         elif isinstance(part, TextPart) and part.paint_at < float("inf"):
             self._mark(part, Priority.FIRST_PAINT, not_before=part.paint_at)
 
@@ -374,6 +378,9 @@ class EditedReply:
         except MessageGone:
             self._is_gone(part)
             return True
+        except EditRefused:
+            self._is_fixed(part)
+            return True
         except (SlackError, UnsafePayload, LeaseLost) as error:
             self._close(error)
             raise
@@ -401,6 +408,14 @@ class EditedReply:
                 self._on_deleted()
         else:
             self._offer_post()
+
+    def _is_fixed(self, part: Part) -> None:
+        """Go on in another message; the text waits for its end, as that may be next."""
+        telemetry.count("slack.edits_refused")
+        self._has_fixed = True
+        self._story.fix(part)
+        self._mark(part, Priority.FINAL)
+        self._offer_post()
 
     def _fall_silent(self) -> None:
         """Post nothing any more; what still stands there is brought to its end."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from app.crash import crash
 from app.domain import PartKind, ReplyPart, StoredDataMessage, Turn
-from app.errors import MessageGone, SlackUnavailable
+from app.errors import MessageGone, PlaceClosed, SlackUnavailable
 from app.slack.blocks import (
     Button,
     Payload,
@@ -60,12 +60,14 @@ class Posting:
             return await self._remove(part)
         if part not in self._story.parts:
             return False
+        if part.is_fixed:
+            await self._save(part)
+            return False
         if part.is_in_doubt and await self._adopt(part):
             return True
         # What a former owner shows is not overwritten by less of it.
-        if part.ts is not None and self._story.draft.is_held:
-            return False
-        if part.ts is None and not may_post:
+        is_held = self._story.draft.is_held
+        if is_held if part.ts is not None else not may_post:
             return False
         payload = await self._payload(part)
         is_new = payload != part.shown
@@ -77,7 +79,7 @@ class Posting:
             await self._desk.outbound.update(
                 self._turn.thread, part.ts, payload, may_send=self._holds_lease
             )
-            part.shown = payload
+            _stands(part, payload)
         await self._save(part)
         return is_new
 
@@ -113,7 +115,7 @@ class Posting:
             part.is_in_doubt = True
             raise
         crash("C4")
-        part.shown = payload
+        _stands(part, payload)
         self._on_posted(part)
 
     async def _note_text(self) -> None:
@@ -163,8 +165,8 @@ class Posting:
 
     async def _remove(self, part: Part) -> bool:
         if part.ts is not None:
-            # Somebody may have removed it before us.
-            with suppress(MessageGone):
+            # Somebody may have removed it before us, or nobody may.
+            with suppress(MessageGone, PlaceClosed):
                 await self._desk.outbound.delete(
                     self._turn.thread, part.ts, may_send=self._holds_lease
                 )
@@ -186,7 +188,7 @@ class Posting:
         if part.end is None and not has_ended:
             source = heal(source)
         body = neutralise(source, self._links).strip("\n")
-        part.size = len(body)
+        part.size, part.rendered = len(body), story.raw(part)
         # At the end the line says how all of it ended, so it waits for the last part.
         last = story.texts[-1] if has_ended else story.with_line
         has_line = part is last or (part.ts is None and not has_ended)
@@ -222,3 +224,9 @@ class Posting:
         name = await self._desk.name_of(self._turn.lease.team_id, user_id)
         # Somebody whose name is not known has the id for a name.
         return card(data.message, None if name == user_id else name)
+
+
+def _stands(part: Part, payload: Payload) -> None:
+    part.shown = payload
+    if isinstance(part, TextPart):
+        part.standing = part.rendered

@@ -27,7 +27,8 @@ class Part:
     """One Slack message of the reply.
 
     `is_above` says that its post has begun; `is_in_doubt` that nobody knows whether it
-    has arrived; `shown` is what Slack has for certain.
+    has arrived; `shown` is what Slack has for certain; `is_fixed` that it lets nobody
+    change the message any more.
     """
 
     post_key: str = field(default_factory=lambda: secrets.token_hex(12))
@@ -37,6 +38,7 @@ class Part:
     is_above: bool = False
     is_in_doubt: bool = False
     is_surplus: bool = False
+    is_fixed: bool = False
     shown: Payload | None = None
     data: list[StoredDataMessage] = field(default_factory=list)
     saved_seqs: set[int] = field(default_factory=set)
@@ -47,7 +49,8 @@ class TextPart(Part):
     """A range of the raw text; its `data` are mere notes below it.
 
     `end` is None while it is open. `opening` is what must be written again before it,
-    None when that must be found out first. `size` counts what was last sent.
+    None when that must be found out first. `size` counts what was last sent, `rendered`
+    is the raw text in it; `standing` the one that Slack has, if that is known.
     """
 
     start: int = 0
@@ -56,6 +59,8 @@ class TextPart(Part):
     paint_at: float = float("inf")
     is_plain: bool = False
     size: int = 0
+    rendered: str = ""
+    standing: str | None = None
     sealed_as: tuple[int, int] | None = None
 
 
@@ -151,7 +156,7 @@ class Story:
     @property
     def with_line(self) -> TextPart | None:
         """The part that shows the status: the newest above, else the first to come."""
-        texts = self.texts
+        texts = [part for part in self.texts if not part.is_fixed]
         above = [part for part in texts if part.ts is not None]
         return above[-1] if above else next(iter(texts), None)
 
@@ -227,6 +232,7 @@ class Story:
 
     def _recut(self) -> list[TextPart]:
         """Cut anew what has changed; what was after a data message stays there."""
+        self._keep_fixed_short()
         changed = [
             part
             for part in self.texts
@@ -242,6 +248,13 @@ class Story:
         if tail:
             tail[0].end = None
         return [part for part in changed if part not in tail[1:]]
+
+    def _keep_fixed_short(self) -> None:
+        """What is not as it was in a message that must stay is said after it."""
+        for part, following in pairwise(self.texts):
+            if part.is_fixed and (part.end or 0) > self._changed_from:
+                part.end = max(part.start, self._changed_from)
+                following.start, following.opening = part.end, None
 
     def tidy(self) -> None:
         """At the end: cut all, drop parts without text but the one with the line."""
@@ -260,6 +273,31 @@ class Story:
         for part in self.texts:
             self._discard(part)
 
+    def fix(self, part: Part) -> None:
+        """A message must stay as it is; what it does not show gets another one.
+
+        Of its text whole paragraphs stay, and the one in which it stopped comes again.
+        """
+        part.is_fixed = True
+        place = [each is part for each in self.parts].index(True)
+        if isinstance(part, TextPart):
+            self._go_on_below(part, place)
+        elif due := [each for each in part.data if each.seq not in part.saved_seqs]:
+            part.data = [each for each in part.data if each.seq in part.saved_seqs]
+            self.parts.insert(place + 1, DataPart(data=due))
+
+    def _go_on_below(self, part: TextPart, place: int) -> None:
+        raw = self.raw(part)
+        is_whole = part.end is not None and part.standing in (None, raw)
+        if is_whole and not self.draft.is_held:
+            return
+        kept = part.standing or ""
+        paragraphs = kept.rpartition("\n\n")[:2] if raw.startswith(kept) else ()
+        stays = len("".join(paragraphs))
+        following = self._begin_text(place + 1, part.start + stays)
+        following.end, following.opening = part.end, None
+        part.end = following.start
+
     def remove(self, gone: Part) -> None:
         """Somebody has removed a message; what it has not shown yet gets another."""
         due = [each for each in gone.data if each.seq not in gone.saved_seqs]
@@ -275,7 +313,8 @@ class Story:
     def newest_text(self) -> TextPart:
         """The newest text part, a new one where there is none at all."""
         texts = self.texts
-        return texts[-1] if texts else self.open_text()
+        may_grow = texts and not texts[-1].is_fixed
+        return texts[-1] if may_grow else self.open_text()
 
     def _begin_text(self, index: int, start: int) -> TextPart:
         part = self.surplus.pop(0) if self.surplus else TextPart()
@@ -296,7 +335,8 @@ class Story:
     def _joinable(self) -> DataPart | None:
         for part in reversed(self.parts):
             if isinstance(part, DataPart):
-                return part if len(part.data) < MAX_CARDS else None
+                has_room = len(part.data) < MAX_CARDS and not part.is_fixed
+                return part if has_room else None
             if part.end is not None or self.has_text(part):
                 return None
         return None
