@@ -5,13 +5,13 @@ from typing import Any
 import msgspec
 
 from app.assistants.sse import ServerEvent
-from app.assistants.wire_errors import ErrorBody, ErrorHappened
+from app.assistants.wire_errors import ErrorBody, ErrorHappened, Id
 
 
 class ThreadBody(msgspec.Struct):
     """A thread on the server."""
 
-    id: str
+    id: Id
 
 
 class Function(msgspec.Struct):
@@ -24,7 +24,7 @@ class Function(msgspec.Struct):
 class RequiredCall(msgspec.Struct):
     """A function call that the run waits for."""
 
-    id: str
+    id: Id
     function: Function
 
 
@@ -43,7 +43,7 @@ class RequiredAction(msgspec.Struct):
 class RunBody(msgspec.Struct):
     """A run as it stands."""
 
-    id: str
+    id: Id
     status: str = ""
     required_action: RequiredAction | None = None
     last_error: ErrorBody | str | None = None

@@ -211,7 +211,7 @@ def _calls(required: Sequence[RequiredCall]) -> tuple[ToolCall, ...]:
         raise failures.too_large()
     return tuple(
         ToolCall(
-            call_id=call.id.replace("\0", ""),
+            call_id=call.id,
             name=call.function.name.replace("\0", ""),
             arguments=call.function.arguments,
         )

@@ -14,7 +14,7 @@ from app.assistants.conversation_items import Held
 from app.assistants.patience import Limits
 from app.assistants.responses_input import InputItem
 from app.assistants.streaming import ask
-from app.assistants.wire_errors import UNREADABLE
+from app.assistants.wire_errors import UNREADABLE, Id
 from app.errors import AssistantError
 
 # OpenAI, Conversations API: so many items may be added at a time.
@@ -34,7 +34,7 @@ _Body = TypeVar("_Body")
 
 
 class _Created(msgspec.Struct):
-    id: str
+    id: Id
 
 
 class _Page(msgspec.Struct):

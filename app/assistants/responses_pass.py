@@ -42,6 +42,8 @@ from app.domain import (
 )
 
 _LONGEST_STEP = 80
+# It is a part of a database's key.
+_LONGEST_ID = 200
 _STATUSES = {
     status.value: status
     for status in (
@@ -286,6 +288,7 @@ def _with_calls(items: Iterable[Item]) -> tuple[list[Item], tuple[ToolCall, ...]
             completed.append(item)
             continue
         call_id = _word(item.get("call_id") or item.get("id") or f"call_{number}")
+        call_id = call_id[:_LONGEST_ID]
         while call_id in calls:
             call_id += "_"
         arguments = _arguments(item.get("arguments"))

@@ -1,5 +1,7 @@
 """How servers put an error into a stream, in either protocol."""
 
+from typing import Annotated
+
 import msgspec
 
 from app.assistants import failures
@@ -7,6 +9,10 @@ from app.errors import AssistantError
 
 # What decoding raises: no JSON, no UTF-8, not what was promised, or nested too deeply.
 UNREADABLE = (ValueError, RecursionError)
+
+
+# What a server names things by stands in addresses and in the database's keys.
+Id = Annotated[str, msgspec.Meta(pattern="^[!-~]{1,200}$")]
 
 
 class ErrorBody(msgspec.Struct):

@@ -33,6 +33,8 @@ StoreData = Callable[[DataMessage], Awaitable[StoredDataMessage]]
 
 _NOTHING_YET = Run(run_id="", status=RunStatus.QUEUED)
 _MOST_SOURCES = 8
+# Longer ones are shown to nobody, neither as words nor as links.
+_LONGEST_SOURCE = 1_000
 
 
 class AssistantResponse:
@@ -123,8 +125,15 @@ class AssistantResponse:
 
 def _sources(cited: Iterable[Citation]) -> DataMessage:
     shown = list(cited)[:_MOST_SOURCES]
-    sources = [{"title": each.title, "url": each.url} for each in shown]
-    return DataMessage(type="sources", data={"sources": sources})
+    return DataMessage(type="sources", data={"sources": [*map(_source, shown)]})
+
+
+def _source(cited: Citation) -> dict[str, str]:
+    is_short = len(cited.url) <= _LONGEST_SOURCE
+    return {
+        "title": cited.title[:_LONGEST_SOURCE],
+        "url": cited.url if is_short else "",
+    }
 
 
 _ENDED_EARLY = RunError(

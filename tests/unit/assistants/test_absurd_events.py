@@ -188,3 +188,27 @@ def test_a_message_longer_than_any_is_not_told() -> None:
     for reader, event in zip(_readers(), whole, strict=True):
         with pytest.raises(AssistantError, match="answer_too_large"):
             reader.read(event)
+
+
+@pytest.mark.parametrize("its_id", ["", "a b", "run\0", "x" * 201])
+def test_what_is_no_id_is_not_kept_as_one(its_id: str) -> None:
+    body = json.dumps({"id": its_id, "status": "queued"}).encode()
+
+    for name in ("thread.created", "thread.run.created"):
+        with pytest.raises(AssistantError, match="unreadable_event"):
+            RunReader(_NEW).read(ServerEvent(name, body))
+
+
+def test_calls_with_endless_ids_are_told_apart_by_shorter_ones() -> None:
+    call = {"type": "function_call", "call_id": "x" * 5_000, "name": "f"}
+
+    run = _told(
+        PassReader(_NEW, first=True),
+        "response.completed",
+        {"response": {"output": [call, call]}},
+    )
+
+    assert run
+    ids = [each.call_id for each in run.tool_calls]
+    assert len(set(ids)) == 2
+    assert max(map(len, ids)) < 250
