@@ -52,6 +52,7 @@ from app.slack.people import People
 from app.slack.replies.replies import Replies
 from app.slack.socket_mode import SocketMode
 from app.storage.absences import Absences
+from app.storage.company import Company
 from app.storage.data_messages import DataMessages
 from app.storage.database import Database
 from app.storage.doubts import Doubts
@@ -66,7 +67,7 @@ from app.storage.resumptions import Resumptions
 from app.storage.rooms import Rooms
 from app.storage.tool_calls import ToolLedger
 from app.storage.turns import TurnStore
-from app.storage.wakeup import Wakeup
+from app.storage.wakeup import Hint, Joined, Wakeup
 from app.storage.web_threads import WebThreads
 from app.storage.window import HistoryWindow
 from app.tools.found import own_tools
@@ -286,7 +287,7 @@ async def _start_answering(
         bill=_bill(settings),
     )
     await worker.start(answerer)
-    tasks = _side_tasks(settings, database, worker, late_lines)
+    tasks = _side_tasks(settings, database, worker, replies, late_lines)
     stack.push_async_callback(tasks.cancel, _GOODBYE)
     tasks.repeat(access.regain)
     tasks.repeat(_catch_up(database, slack, intake, worker).look)
@@ -319,12 +320,22 @@ def _catch_up(
 
 
 def _side_tasks(
-    settings: Settings, database: Database, worker: Worker, late_lines: LateLines
+    settings: Settings,
+    database: Database,
+    worker: Worker,
+    replies: Replies,
+    late_lines: LateLines,
 ) -> SideTasks:
+    def hear(hint: Hint) -> None:
+        if isinstance(hint, Joined):
+            replies.more_people_in(hint.conversation_id)
+        else:
+            worker.hear(hint)
+
     tasks = SideTasks()
     tasks.repeat(late_lines.bring_next_up_to_date)
     if not database.is_sqlite:
-        listener = Listener(past_a_pooler(settings), database, worker.hear)
+        listener = Listener(past_a_pooler(settings), database, hear)
         tasks.repeat(listener.listen)
     return tasks
 
@@ -418,6 +429,7 @@ def _replies(
         outbound=outbound,
         parts=ReplyParts(database),
         data_messages=DataMessages(database),
+        take_company=Company(database).take,
         name_of=people.name_of,
         is_bot=people.is_bot,
         notify_after=settings.notify_after,

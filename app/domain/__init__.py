@@ -264,7 +264,8 @@ class Turn:
     committed passes have cost a former owner. `age` is how many seconds ago it was
     claimed first. With an `ending` it has ended, and people may not know yet.
     `doubt` is what people were asked last, `decided_by` who has let the turn go on in
-    spite of it; it `is_overdue` when nobody has in time.
+    spite of it; it `is_overdue` when nobody has in time. It `has_company` when one of
+    its messages is the first by a second person, and its answer should say so.
     """
 
     lease: Lease
@@ -283,6 +284,7 @@ class Turn:
     doubt: "Doubt | None" = None
     decided_by: str | None = None
     is_overdue: bool = False
+    has_company: bool = False
 
     @property
     def turn_id(self) -> int:

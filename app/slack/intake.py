@@ -70,7 +70,7 @@ class Intake:
         message_added: Callable[[int, SlackThread], None],
         conversation_changed: Callable[[int], None],
         request_local_stop: Callable[[StopRequest], bool],
-        more_people: Callable[[SlackThread, bool], None],
+        more_people: Callable[[SlackThread], None],
         late_found: Callable[[], None],
         tell: Tell,
     ) -> None:
@@ -169,8 +169,8 @@ class Intake:
         telemetry.count("intake.signs_heeded" if stop else "intake.signs_too_late")
 
     def _follow_up(self, added: Added) -> None:
-        if added.needs_mentions:
-            self._more_people(added.thread, added.wanted)
+        if added.needs_mentions and not added.wanted:
+            self._more_people(added.thread)
         if added.ready_conversation_id is not None:
             self._message_added(added.ready_conversation_id, added.thread)
         if added.running_conversation_id is not None and added.stored:

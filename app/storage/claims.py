@@ -215,6 +215,7 @@ _RANKED = (
         inbox.c.text,
         inbox.c.files,
         inbox.c.mentioned,
+        inbox.c.joined,
         _IS_ASKED.label("wanted"),
         func.row_number()
         .over(
@@ -409,6 +410,7 @@ def _turn(place: _AnyRow, assistant_thread_id: int, rows: Sequence[_AnyRow]) -> 
         doubt=Doubt(about.doubt_no, about.doubt) if about.doubt else None,
         decided_by=about.decided_by,
         is_overdue=bool(about.is_overdue),
+        has_company=any(row.joined for row in rows),
     )
 
 

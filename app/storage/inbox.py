@@ -26,6 +26,7 @@ from app.domain import (
     StopRequest,
 )
 from app.storage.aims import is_meant_for_turn
+from app.storage.company import note_company
 from app.storage.database import Database, Transaction
 from app.storage.doubts import wake_suspended
 from app.storage.entries import (
@@ -397,6 +398,8 @@ async def _follow_through(
     _count_in(place, message, verdict, seq)
     await place.settle(transaction)
     added = _added(place, message, verdict, stop)
+    if added.needs_mentions:
+        await note_company(transaction, place, seq)
     is_held_up = place.is_suspended and added.wanted and waits_for_nothing_else
     return replace(added, is_held_up=is_held_up)
 

@@ -162,6 +162,8 @@ inbox = Table(
     Column("author_id", String, nullable=False),
     Column("author_team_id", String),
     Column("mentioned", Boolean, nullable=False),
+    # Its author is the second to write there, and no answer has said so yet.
+    Column("joined", Boolean),
     Column("wanted", Boolean, nullable=False),
     Column("text", MessageText, nullable=False),
     Column("files", MessageJson, nullable=False),

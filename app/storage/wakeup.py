@@ -18,7 +18,7 @@ from app.storage.tables import READY, RUNNING, conversations
 
 CHANNEL = "threadline"
 
-_CHANGED = re.compile(r"changed ([0-9]{1,18})")
+_ABOUT = re.compile(r"(changed|joined) ([0-9]{1,18})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +34,29 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True)
+class Joined:
+    """A second person has joined a conversation, and its last answer could say so."""
+
+    conversation_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class Missed:
     """Any of them may have been sent while nobody listened."""
 
 
-Hint = Ready | Changed | Missed
+Hint = Ready | Changed | Joined | Missed
 
 
 def hint_of(payload: str) -> Hint | None:
     """Return what a payload says; anybody may send one, so most strings say nothing."""
     if payload == "ready":
         return Ready()
-    changed = _CHANGED.fullmatch(payload)
-    return Changed(int(changed[1])) if changed else None
+    about = _ABOUT.fullmatch(payload)
+    if about is None:
+        return None
+    kind = Changed if about[1] == "changed" else Joined
+    return kind(int(about[2]))
 
 
 class Tell(FunctionElement[Any]):

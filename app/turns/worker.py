@@ -24,7 +24,7 @@ from app.errors import AccessLost, DatabaseUnavailable, LeaseLost
 from app.storage.leases import Leases
 from app.storage.news import News
 from app.storage.turns import TurnStore
-from app.storage.wakeup import Changed, Hint, Missed, Ready, Wakeup
+from app.storage.wakeup import Changed, Hint, Joined, Missed, Ready, Wakeup
 from app.turns.answer import Answerer, TurnStop
 from app.turns.reply import Reply
 from app.turns.side_tasks import SideTasks
@@ -229,6 +229,9 @@ class Worker:
                 self._wakeup.wake()
                 self._looks_around_at = 0.0
                 self._news.wake()
+            case Joined():
+                # That is for answers to say, and changes no turn.
+                pass
 
     async def _drain(self, answerer: Answerer) -> None:
         free = self._limits.turns - len(self._running)

@@ -184,7 +184,7 @@ def intake_around(
         ),
         conversation_changed=told.counted.append,
         request_local_stop=told.stop,
-        more_people=lambda thread, _: told.joined.append(thread),
+        more_people=told.joined.append,
         late_found=lambda: None,
         tell=told.tell,
     )

@@ -13,9 +13,9 @@ from app.domain import Ending, RunError, RunStatus, TurnState
 from app.storage.database import Database
 from app.storage.listener import Listener, hears_itself
 from app.storage.resumptions import Resumptions
-from app.storage.wakeup import Changed, Hint, Missed, Ready, Tell
+from app.storage.wakeup import Changed, Hint, Joined, Missed, Ready, Tell
 from app.turns.side_tasks import SideTasks
-from tests.contracts.queue_words import ANA, BEN, TEAM, Queue, removed, said
+from tests.contracts.queue_words import ANA, BEN, CAT, TEAM, Queue, removed, said
 from tests.postgres import NewDatabase, empty
 
 FAILED = Ending(
@@ -111,6 +111,24 @@ async def test_others_hear_of_what_happens_while_a_turn_runs(
         heard.append(await ear.since_last())
 
     assert heard == [[Changed(turn.lease.conversation_id)]] * 3
+
+
+async def test_others_hear_when_somebody_joins_who_is_not_answered(
+    database: Database, ear: Ear
+) -> None:
+    queue = Queue(database)
+    for thread in (0, 100):
+        await queue.add(said("one", when=thread, mention=True))
+    (turn, _) = await queue.answer_all()
+    await ear.since_last()
+
+    await queue.add(said("I see", when=1, thread=0, by=BEN))
+    await queue.add(said("I, too", when=2, thread=0, by=CAT))
+    joined = await ear.since_last()
+    await queue.add(said("and?", when=101, thread=100, by=BEN, mention=True))
+
+    assert joined == [Joined(turn.lease.conversation_id)]
+    assert await ear.since_last() == [Ready()]
 
 
 async def test_others_hear_when_a_turn_is_free_for_them(

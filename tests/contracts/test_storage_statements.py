@@ -19,6 +19,7 @@ from app.domain import (
     TurnState,
 )
 from app.storage.absences import Absences
+from app.storage.company import Company
 from app.storage.data_messages import DataMessages
 from app.storage.database import Database
 from app.storage.doubts import Doubts
@@ -168,6 +169,7 @@ async def _everything_on_the_other_side(database: Database, turn: Turn) -> None:
     window = HistoryWindow(database)
     await window.begin_at(turn, 1)
     await window.read(turn)
+    await Company(database).take(turn.lease)
     threads = RemoteThreads(database, api="conversation")
     await threads.told(turn, "thread_1", up_to=0)
     await threads.began(turn, "run_1")

@@ -131,6 +131,9 @@ async def test_another_process_hears_soon_what_concerns_an_answer(
     story: Story,
     record_property: Callable[[str, object], None],
 ) -> None:
+    aside = "I am reading along"
+    await story.sandbox.say("ben", "#general", aside, thread_ts=story.thread_ts)
+    await story.until(lambda: "more people here" in line_of(story.message))
     began = story.now
     words = "@threadline and then?"
     await story.sandbox.say("ben", "#general", words, thread_ts=story.thread_ts)

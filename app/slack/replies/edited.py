@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 
 from app import telemetry
-from app.domain import Doubt, Ending, Run, RunStatus, StoredDataMessage, Turn
+from app.domain import Doubt, Ending, Lease, Run, RunStatus, StoredDataMessage, Turn
 from app.errors import (
     AccessLost,
     DatabaseUnavailable,
@@ -144,11 +144,23 @@ class EditedReply:
         self._standing.waiting = count
         self._line_changed(before)
 
-    def show_more_people(self) -> bool:
-        """Say in the line that from now on a mention is needed; false if it can't."""
+    @property
+    def lease(self) -> Lease:
+        """Of the turn that is answered."""
+        return self._turn.lease
+
+    @property
+    def may_show_more_people(self) -> bool:
+        """Whether the line can still be changed."""
         part = self._story.with_line
-        if self._error or (self._is_closed and (part is None or part.shown is None)):
-            return False
+        is_shown = part is not None and part.shown is not None
+        return not self._error and (not self._is_closed or is_shown)
+
+    def show_more_people(self) -> None:
+        """Say in the line that from now on a mention is needed, if that may be."""
+        part = self._story.with_line
+        if not self.may_show_more_people:
+            return
         before, self._standing.has_more_people = self._standing.line, True
         if self._is_closed and part:
             amended = Message(
@@ -159,7 +171,6 @@ class EditedReply:
             )
             self._desk.scheduler.mark_dirty(amended, Priority.STATUS)
         self._line_changed(before)
-        return True
 
     def attach(self, data: StoredDataMessage) -> None:
         """Show a data message after the text so far, once."""

@@ -7,7 +7,8 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from app.domain import REPLY_DELETED, SlackThread, StopRequest, Turn, TurnMessage
+from app.domain import REPLY_DELETED, Lease, SlackThread, StopRequest, Turn, TurnMessage
+from app.errors import DatabaseUnavailable
 from app.slack.links import LinkPolicy, links_in
 from app.slack.outbound import Outbound
 from app.slack.replies.desk import Desk, FirstPaint, nobody
@@ -17,17 +18,26 @@ from app.slack.replies.scheduler import EditScheduler
 from app.slack.text import plain_text
 from app.storage.data_messages import DataMessages
 from app.storage.reply_parts import ReplyParts
+from app.turns.side_tasks import SideTasks
 
 T = TypeVar("T")
 
+TakeCompany = Callable[[Lease], Awaitable[bool]]
+
 # Threads whose last answer is kept at hand, in case that its line must be changed.
 _MANY_THREADS = 500
+# Seconds that a database may take to answer the last questions.
+_GOODBYE = 1.0
 
 log = logging.getLogger(__name__)
 
 
 async def _sleep_until(moment: float) -> None:
     await asyncio.sleep(max(0.0, moment - time.monotonic()))
+
+
+async def _no_company(_: Lease) -> bool:
+    return False
 
 
 def _unheard(_: StopRequest) -> None:
@@ -50,6 +60,7 @@ class Replies:
         outbound: Outbound,
         parts: ReplyParts,
         data_messages: DataMessages,
+        take_company: TakeCompany = _no_company,
         name_of: Callable[[str, str], Awaitable[str]],
         is_bot: Callable[[str, str], Awaitable[bool]] = nobody,
         notify_after: float = 0.0,
@@ -63,7 +74,8 @@ class Replies:
         self._allowed_link_hosts = allowed_link_hosts
         self._trusts_tools = trusts_tools
         self._latest: OrderedDict[SlackThread, EditedReply] = OrderedDict()
-        self._to_be_said: OrderedDict[SlackThread, bool] = OrderedDict()
+        self._take_company = take_company
+        self._tasks = SideTasks()
         self._desk = Desk(
             outbound=outbound,
             parts=parts,
@@ -97,20 +109,31 @@ class Replies:
             self._desk, turn, links, holds_lease, lambda: request_stop(stop)
         )
         _keep(self._latest, turn.thread, reply)
-        if self._to_be_said.pop(turn.thread, False):
+        if turn.has_company:
             reply.show_more_people()
         await reply.open()
         return reply
 
-    def more_people(self, thread: SlackThread, is_answered: bool) -> None:
-        """Say once in `thread` that from now on a mention is needed.
+    def more_people(self, thread: SlackThread) -> None:
+        """Say in the last answer here that from now on a mention is needed.
 
-        The next answer says it when `is_answered` and thus soon to come, else the one
-        of now or the last; also the next one where this process has given none.
+        Once, whichever process has that answer; else it is for the next to say.
         """
-        reply = None if is_answered else self._latest.get(thread)
-        if reply is None or not reply.show_more_people():
-            _keep(self._to_be_said, thread, True)
+        if reply := self._latest.get(thread):
+            self._tasks.start(self._say_more_people(reply))
+
+    def more_people_in(self, conversation_id: int) -> None:
+        """Do the same where another process has heard of it."""
+        for reply in self._latest.values():
+            if reply.lease.conversation_id == conversation_id:
+                self._tasks.start(self._say_more_people(reply))
+
+    async def _say_more_people(self, reply: EditedReply) -> None:
+        try:
+            if reply.may_show_more_people and await self._take_company(reply.lease):
+                reply.show_more_people()
+        except DatabaseUnavailable:
+            log.info("it is not said that more people are here")
 
     async def send_aside(self, thread: SlackThread, method: Method, send: Send) -> None:
         """Send what is no part of a reply, when the budgets allow it and it is quiet.
@@ -150,6 +173,7 @@ class Replies:
 
     async def close(self) -> None:
         """Send nothing more; calls under way have a moment to end."""
+        await self._tasks.cancel(_GOODBYE)
         await self._scheduler.close()
 
 

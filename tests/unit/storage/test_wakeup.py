@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.storage.wakeup import Changed, Hint, Ready, Wakeup, hint_of
+from app.storage.wakeup import Changed, Hint, Joined, Ready, Wakeup, hint_of
 
 
 async def test_a_wake_up_before_the_wait_ends_it_at_once() -> None:
@@ -38,6 +38,7 @@ async def test_a_wait_ends_by_itself() -> None:
     [
         ("ready", Ready()),
         ("changed 7", Changed(7)),
+        ("joined 7", Joined(7)),
         ("changed 9" + "9" * 18, None),
         ("changed \u0667", None),
         ("changed 7\n", None),
