@@ -68,21 +68,20 @@ class Line:
         return [*self._seeing_out.values(), *([self.link] if self.link else [])]
 
     async def keep_up(self) -> None:
-        """Connect, and connect anew, until cancelled."""
-        while True:
-            before, fresh = self.link, await self._new_link()
-            self.link, self.refused_with = fresh, ""
-            fresh.on_end(self._changed)
-            self._changed()
-            self.was_tried.set()
-            if before:
-                self._see_out(before)
-            if await fresh.farewell() == DISABLED:
-                self.refused_with = DISABLED
-            if fresh.age > self._pace.young:
-                self._failures = 0
-            else:
-                await asyncio.sleep(self._next_pause())
+        """Connect, and return when that link must go; to be called again and again."""
+        before, fresh = self.link, await self._new_link()
+        self.link, self.refused_with = fresh, ""
+        fresh.on_end(self._changed)
+        self._changed()
+        self.was_tried.set()
+        if before:
+            self._see_out(before)
+        if await fresh.farewell() == DISABLED:
+            self.refused_with = DISABLED
+        if fresh.age > self._pace.young:
+            self._failures = 0
+        else:
+            await asyncio.sleep(self._next_pause())
 
     async def close(self) -> None:
         """Hang up, once nothing keeps the line up any more."""

@@ -13,6 +13,7 @@ from app import telemetry
 from app.errors import SlackError, SlackUnavailable
 from app.slack.payloads import Payload
 from app.slack.proxy import proxy_for
+from app.turns.side_tasks import SideTasks
 
 Answer = Callable[[Payload], Awaitable[BoltResponse]]
 
@@ -45,7 +46,7 @@ class Link:
         self._socket = socket
         self._answer = answer
         self._is_deaf = False
-        self._answering: set[asyncio.Task[None]] = set()
+        self._answering = SideTasks()
         loop = asyncio.get_running_loop()
         self._farewell: asyncio.Future[str] = loop.create_future()
         self._reading = asyncio.create_task(self._read())
@@ -113,17 +114,15 @@ class Link:
 
     async def drain(self, patience: float) -> None:
         """Let what has arrived be committed and acknowledged, for so many seconds."""
-        if self._answering:
-            await asyncio.wait(self._answering, timeout=patience)
+        await self._answering.settle(patience)
 
     async def close(self) -> None:
         """Hang up."""
         self.stop_taking()
         await self._socket.close()
-        tasks = [self._reading, *self._answering]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        self._reading.cancel()
+        await asyncio.gather(self._reading, return_exceptions=True)
+        await self._answering.cancel()
 
     async def _read(self) -> None:
         try:
@@ -132,14 +131,9 @@ class Link:
                 if envelope.get("type") == "disconnect":
                     self.must_go(str(envelope.get("reason")))
                 elif "envelope_id" in envelope and not self._is_deaf:
-                    self._start_answering(envelope)
+                    self._answering.start(self._answer_one(envelope))
         finally:
             self.must_go(_LOST)
-
-    def _start_answering(self, envelope: Mapping[str, Any]) -> None:
-        task = asyncio.create_task(self._answer_one(envelope))
-        self._answering.add(task)
-        task.add_done_callback(self._answering.discard)
 
     async def _answer_one(self, envelope: Mapping[str, Any]) -> None:
         payload = envelope.get("payload")

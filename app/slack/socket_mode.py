@@ -16,6 +16,7 @@ from app.slack.payloads import Payload, text_at
 from app.slack.reads import ask
 from app.slack.socket_line import Line, Pace
 from app.slack.socket_link import DISABLED, TOO_MANY, Link
+from app.turns.side_tasks import SideTasks
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ class SocketMode:
         self._session: aiohttp.ClientSession | None = None
         self._next_url: str | None = None
         self._lines = [self._line() for _ in range(_LINES)]
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks = SideTasks()
         self._was_up = False
         self._down_since: float | None = None
         self._is_closing = False
@@ -82,18 +83,16 @@ class SocketMode:
         """
         self._next_url = await self._first_url()
         self._session = aiohttp.ClientSession()
-        first, *others = (line.keep_up() for line in self._lines)
-        connecting = asyncio.create_task(first)
-        self._tasks.append(connecting)
-        tried = asyncio.create_task(self._lines[0].was_tried.wait())
+        first, *others = self._lines
+        connecting = self._tasks.repeat(first.keep_up)
+        tried = asyncio.create_task(first.was_tried.wait())
         await asyncio.wait({tried, connecting}, return_when="FIRST_COMPLETED")
         tried.cancel()
-        is_closed = connecting.done()
-        for work in (*others, self._keep_apart()):
-            if is_closed:
-                work.close()
-            else:
-                self._tasks.append(asyncio.create_task(work))
+        if self._is_closing:
+            return
+        for line in others:
+            self._tasks.repeat(line.keep_up)
+        self._tasks.repeat(self._keep_apart)
 
     def stop_taking(self) -> None:
         """Leave what comes from now on to others, unacknowledged."""
@@ -104,9 +103,7 @@ class SocketMode:
     async def close(self) -> None:
         """Let what has arrived be committed and acknowledged, then hang up."""
         self.stop_taking()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.cancel()
         await asyncio.gather(*(link.drain(self._pace.drain) for link in self._links))
         await asyncio.gather(*(line.close() for line in self._lines))
         if self._session:
@@ -170,10 +167,9 @@ class SocketMode:
         Slack takes connections back when their time is up: those that were made
         together it would take back together, for ever.
         """
-        while True:
-            await asyncio.sleep(self._pace.longest)
-            first, second = (line.link for line in self._lines)
-            if first and second:
-                apart = abs(first.age - second.age)
-                if apart < second.life / 4 and second.age > second.life / 2:
-                    second.must_go("early")
+        await asyncio.sleep(self._pace.longest)
+        first, second = (line.link for line in self._lines)
+        if first and second:
+            apart = abs(first.age - second.age)
+            if apart < second.life / 4 and second.age > second.life / 2:
+                second.must_go("early")

@@ -30,9 +30,14 @@ class SideTasks:
         task.add_done_callback(self._ended)
         return task
 
-    def repeat(self, step: Callable[[], Work]) -> None:
+    def repeat(self, step: Callable[[], Work]) -> asyncio.Task[None]:
         """Run `step` again and again; after a failure with a pause."""
-        self.start(_forever(step))
+        return self.start(_forever(step))
+
+    async def settle(self, patience: float) -> None:
+        """Wait until all of it has ended by itself, or for so many seconds."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=patience)
 
     async def cancel(self, patience: float | None = None) -> None:
         """End all of it, and wait until it has ended, or for so many seconds."""
