@@ -1,6 +1,7 @@
 """A process that is told to end: others go on with its answers, and it is gone soon."""
 
 import asyncio
+import shutil
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
@@ -11,12 +12,29 @@ import pytest
 from app.sandbox.records import Message
 from app.sandbox.server import Sandbox
 from tests.cable import cable_to
-from tests.e2e.program import Ended, Program, running, settings_for
+from tests.e2e.program import ROOT, Ended, Program, running, settings_for
 from tests.postgres import empty
 from tests.scenarios.database import rows
-from tests.scenarios.world import is_finished, text_of
+from tests.scenarios.world import is_finished, line_of, text_of
 
 PATIENCE = 45.0
+BELL = """
+import asyncio
+import os
+
+from app.tools.tool import ToolContext, tool
+
+
+@tool(effect="write", label="ringing the bell")
+async def ringBell(context: ToolContext) -> str:
+    '''Ring a bell, slowly.'''
+    with open(os.environ["BELL"], "a") as bell:
+        bell.write("began, ")
+        bell.flush()
+        await asyncio.sleep(1)
+        bell.write("rang, ")
+    return "It rang."
+"""
 WORDS = "and so it was, as it had always been, " * 8 + "done"
 STORY = "@threadline tell me a story of 1,500 characters"
 pytestmark = pytest.mark.timeout(180)
@@ -143,6 +161,32 @@ def assert_each_is_answered_once(sandbox: Sandbox, roots: tuple[str, ...]) -> No
     assert text_of(story[0]).count("Once upon a time") == 1
     assert [text_of(each) for each in prepared] == ["prepared"]
     assert [text_of(each) for each in last] == [WORDS]
+
+
+async def test_a_tool_that_has_begun_to_change_something_does_it_once_and_says_so(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    for folder in ("app", "migrations"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    done = tmp_path / "done"
+    (tmp_path / "app" / "tools" / "own" / "bell.py").write_text(BELL)
+    more = {"DATABASE_URL": f"sqlite:///{tmp_path / 't.db'}", "BELL": str(done)}
+    settings = settings_for(sandbox, PYTHONPATH=str(tmp_path), **more)
+    async with running("serve", folder=tmp_path, settings=settings) as first:
+        await first.says("/invite")
+        question = "@threadline call exactly: ringBell {}"
+        root = await sandbox.say("ana", "#general", question)
+        await sandbox.until(lambda: done.exists() or None, PATIENCE)
+        ended, _ = await told_to_end(first)
+    async with running("serve", folder=tmp_path, settings=settings) as second:
+        await second.says("/invite")
+        await sandbox.until(lambda: are_finished(sandbox, root), PATIENCE)
+
+    assert (ended.code, ended.err) == (0, "")
+    assert done.read_text() == "began, rang, "
+    (answer,) = answers(sandbox, root)
+    assert line_of(answer).startswith("completed")
+    assert "It rang." in text_of(answer)
 
 
 async def test_a_process_ends_by_itself_while_its_database_says_nothing(
