@@ -66,7 +66,7 @@ def _arguments() -> argparse.Namespace:
     add("--seed", type=int, default=random.randrange(10_000), help="any number")  # noqa: S311
     add("--replicas", type=int, default=3, help="3 on Postgres; 1 is on SQLite")
     add("--pace", type=float, default=1.0, help="seconds between acts of people, 1")
-    add("--every", type=float, default=2.0, help="seconds between faults, 2")
+    add("--every", type=float, default=1.6, help="seconds between faults, 1.6")
     return parser.parse_args()
 
 

@@ -36,6 +36,11 @@ class FaultProxy:
         self._server: asyncio.Server | None = None
         self.port = 0
 
+    @property
+    def is_clear(self) -> bool:
+        """Whether everything comes through."""
+        return self._weather is Weather.CLEAR
+
     async def start(self) -> None:
         """Listen on a free port."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)

@@ -71,6 +71,12 @@ class Replica:
         """Whether it serves, so that its death would be noticed."""
         return self._is_ready.is_set() and not self.is_paused
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it could go on with what another one leaves behind."""
+        is_clear = all(proxy.is_clear for proxy in self.proxies.values())
+        return self.is_ready and is_clear and not self._armed
+
     async def start(self) -> None:
         """Begin, and begin anew after each end, until `end`."""
         self._folder.mkdir()

@@ -21,8 +21,8 @@ from bench.chaos.people import People
 from tests.invariants.reading import model_history, slack_history
 
 _REMEMBERED = 200_000
-# Slack's retries after 1 and 5 minutes come after 6 and 30 seconds.
-_RETRY_SCALE = 0.1
+# Slack's retries after 1 and 5 minutes come after 3 and 15 seconds.
+_RETRY_SCALE = 0.05
 _REORDERED_WITHIN = 0.3
 # What processes that begin anew all the time need; else 10 a minute.
 _SOCKETS_A_MINUTE = 1_200

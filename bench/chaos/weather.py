@@ -32,26 +32,38 @@ class Storm:
     async def rage(self) -> None:
         """Let things go wrong until cancelled; what lasts is over then."""
         acts: dict[Callable[[Replica], Awaitable[None]], int] = {
-            self._kill: 45,
-            self._arm: 25,
-            self._terminate: 8,
-            self._pause: 6,
-            self._cut_off: 20,
+            self._kill: 48,
+            self._arm: 24,
+            self._terminate: 6,
+            self._pause: 5,
+            self._cut_off: 15,
+            self._kill_all: 2,
         }
         try:
             while True:
                 await asyncio.sleep(self._chance.expovariate(1 / self._every))
-                ready = [each for each in self._replicas if each.is_ready]
                 (act,) = self._chance.choices([*acts], [*acts.values()])
-                if ready:
-                    await act(self._chance.choice(ready))
+                if within_reach := self._within_reach():
+                    await act(self._chance.choice(within_reach))
         finally:
             for task in self._lasting:
                 task.cancel()
             await asyncio.gather(*self._lasting, return_exceptions=True)
 
+    def _within_reach(self) -> list[Replica]:
+        """Those of whom another one could take over, if there are several."""
+        ready = [each for each in self._replicas if each.is_ready]
+        whole = {each for each in self._replicas if each.is_whole}
+        if len(self._replicas) == 1:
+            return ready
+        return [each for each in ready if whole - {each}]
+
     async def _kill(self, replica: Replica) -> None:
         replica.kill()
+
+    async def _kill_all(self, _: Replica) -> None:
+        for replica in self._replicas:
+            replica.kill()
 
     async def _arm(self, replica: Replica) -> None:
         """Kill it; the one that comes after it dies by itself, at a named place."""
