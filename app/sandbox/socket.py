@@ -107,6 +107,9 @@ class SocketHub:
                 await socket.close()
                 return socket
             await socket.send_json(self._hello(request.host))
+        except ConnectionError:
+            # Gone before it was greeted.
+            return socket
         finally:
             self._opening -= not is_crowded
         await self._serve(_Connection(socket))

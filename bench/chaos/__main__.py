@@ -65,8 +65,8 @@ def _arguments() -> argparse.Namespace:
     add("--duration", type=float, default=60, help="seconds, 60")
     add("--seed", type=int, default=random.randrange(10_000), help="any number")  # noqa: S311
     add("--replicas", type=int, default=3, help="3 on Postgres; 1 is on SQLite")
-    add("--pace", type=float, default=1.0, help="seconds between acts of people, 1")
-    add("--every", type=float, default=1.6, help="seconds between faults, 1.6")
+    add("--pace", type=float, default=0.8, help="seconds between acts of people, 0.8")
+    add("--every", type=float, default=0.8, help="seconds between faults, 0.8")
     return parser.parse_args()
 
 

@@ -9,6 +9,7 @@ import pytest
 from app.sandbox.records import Message
 from app.sandbox.server import Sandbox
 from tests.e2e.program import Program, running, settings_for
+from tests.invariants.world import see_that_all_holds
 from tests.postgres import empty
 from tests.scenarios.world import is_finished, text_of
 
@@ -61,6 +62,7 @@ async def begun_here_and_ended_there(
             await sandbox.until(
                 lambda: is_finished(answers(sandbox, thread_ts)[-1]), PATIENCE
             )
+            await see_that_all_holds(sandbox, database_url)
 
         (whole,) = answers(sandbox, thread_ts)
         assert whole.ts == half.ts
