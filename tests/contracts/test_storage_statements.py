@@ -113,9 +113,9 @@ async def _everything_late(queue: Queue) -> None:
     """Come back after a day, and leave what waited through the half of it."""
     await queue.add(said("and?", when=MANY + 5, thread=MANY + 1, mention=True))
     await queue.be_away(1_000.0)
-    old = said("old", when=-1_000, thread=MANY + 1, mention=True)
+    old = said("old", when=-5_000, thread=MANY + 1, mention=True)
     await queue.add(old)
-    await queue.add(edited(old, "older", when=-900))
+    await queue.add(edited(old, "older", when=-4_900))
     await queue.inbox.delete(removed(old))
     notes, absences = LateNotes(queue.database), Absences(queue.database)
     while note := await notes.take("worker"):
