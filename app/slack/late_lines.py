@@ -8,6 +8,7 @@ from typing import Protocol
 from app import telemetry
 from app.domain import SlackThread
 from app.errors import (
+    CredentialsRefused,
     DatabaseUnavailable,
     LeaseLost,
     RateLimited,
@@ -29,7 +30,9 @@ _AWAY = "I was away when you asked this."
 _LOOK_EVERY = 5.0
 # After a downtime many threads may be told: one after another, and slowly.
 _PACE = 1.0
-_TRY_AGAIN_AFTER = 30.0
+_TRY_AGAIN_AFTER, _LONGEST_PAUSE = 30.0, 600.0
+# The times of messages are Slack's, that of a note the database's.
+_CLOCKS_APART = 300.0
 
 
 class SendAside(Protocol):
@@ -45,7 +48,8 @@ class LateLines:
     """Brings the lines up to date in Slack, one at a time, the newest first.
 
     Several processes share the work: each line is held by one of them, in the database,
-    while it is sent. `is_alive` says whether this process may still send.
+    while it is sent. `is_alive` says whether this process may still send, `pace` how
+    many seconds lie between two lines.
     """
 
     def __init__(
@@ -57,6 +61,7 @@ class LateLines:
         send_aside: SendAside,
         name_of: Callable[[str, str], Awaitable[str]],
         is_alive: Callable[[], bool],
+        pace: float = _PACE,
     ) -> None:
         self._worker_id = worker_id
         self._notes = notes
@@ -64,6 +69,7 @@ class LateLines:
         self._send_aside = send_aside
         self._name_of = name_of
         self._is_alive = is_alive
+        self._pace = pace
         self._wakeup = Wakeup()
 
     def hurry(self) -> None:
@@ -80,7 +86,7 @@ class LateLines:
             await self._show(note)
         except DatabaseUnavailable:
             log.warning("no late line shown, the database does not answer")
-        await asyncio.sleep(_PACE)
+        await asyncio.sleep(self._pace)
 
     async def _take(self) -> LateNote | None:
         return await self._notes.take(self._worker_id) if self._is_alive() else None
@@ -90,8 +96,9 @@ class LateLines:
             await self._send(note, await self._where(note))
         except RateLimited as error:
             await self._notes.later(note, self._worker_id, error.retry_after)
-        except (SlackUnavailable, LeaseLost):
-            await self._notes.later(note, self._worker_id, _TRY_AGAIN_AFTER)
+        except (SlackUnavailable, CredentialsRefused, LeaseLost):
+            seconds = min(_LONGEST_PAUSE, _TRY_AGAIN_AFTER * max(1, note.attempts))
+            await self._notes.later(note, self._worker_id, seconds)
         except (SlackError, UnsafePayload):
             # Nobody there can be told, or it can't be known whether they were.
             telemetry.count("late.not_told")
@@ -100,7 +107,8 @@ class LateLines:
     async def _where(self, note: LateNote) -> str | None:
         """Where the line stands, looked for if nobody knows whether it was posted."""
         if note.ts is None and note.may_be_posted:
-            return await self._outbound.find(note.thread, note.post_key)
+            since = f"{note.made_at - _CLOCKS_APART:.6f}"
+            return await self._outbound.find(note.thread, note.post_key, since=since)
         return note.ts
 
     async def _send(self, note: LateNote, ts: str | None) -> None:

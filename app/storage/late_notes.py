@@ -33,8 +33,9 @@ class NoteState(StrEnum):
 class LateNote:
     """A note that one process holds, to bring it up to date in Slack.
 
-    `ts` is None while nobody knows of a post. `may_be_posted` when somebody has begun
-    to post it without telling how that ended.
+    `made_at` is when it was decided, in seconds since 1970. `ts` is None while nobody
+    knows of a post; `attempts` counts who has begun to post it, this process included
+    if it is to be posted now.
     """
 
     note_id: int
@@ -43,7 +44,13 @@ class LateNote:
     state: NoteState
     ts: str | None
     asked_by: str | None
-    may_be_posted: bool
+    made_at: float
+    attempts: int
+
+    @property
+    def may_be_posted(self) -> bool:
+        """Whether somebody has begun to post it without telling how that ended."""
+        return self.attempts > int(self.state is NoteState.OFFERED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +137,7 @@ _TAKE = (
         late_notes.c.conversation_id,
         late_notes.c.post_key,
         late_notes.c.state,
+        late_notes.c.made_at,
         late_notes.c.attempts,
         late_notes.c.ts,
         late_notes.c.asked_by,
@@ -242,7 +250,6 @@ class LateNotes:
                 {"team_id": note.team_id, "conversation_id": note.conversation_id},
             )
             place = found.one()
-        begun_now = note.state == NoteState.OFFERED
         return LateNote(
             note_id=note.id,
             thread=SlackThread(
@@ -254,7 +261,8 @@ class LateNotes:
             state=NoteState(note.state),
             ts=note.ts,
             asked_by=note.asked_by,
-            may_be_posted=note.attempts > int(begun_now),
+            made_at=note.made_at,
+            attempts=note.attempts,
         )
 
     async def shown(self, note: LateNote, worker_id: str, ts: str | None) -> None:

@@ -78,7 +78,8 @@ class SlackDouble:
 
     async def answer(self, request: web.Request) -> web.Response:
         method = request.match_info["method"]
-        sent = await request.post()
+        is_json = request.content_type == "application/json"
+        sent = await (request.json() if is_json else request.post())
         arguments = {key: str(value) for key, value in [*request.query.items()]}
         arguments |= {key: str(value) for key, value in sent.items()}
         arguments["authorization"] = request.headers.get("Authorization", "")
