@@ -428,12 +428,14 @@ async def test_two_processes_that_come_back_at_once_say_it_once(
 async def test_on_the_web_nothing_is_late(queue: Queue, notes: LateNotes) -> None:
     threads = WebThreads(queue.database, TEAM)
     await queue.leases.beat("worker", "1", 30.0)
-    added = await threads.add(None, "one", "worker")
-    assert added
+    first = await threads.add(None, "one", "worker")
+    assert first
+    assert await threads.claim(first, "worker")
+    assert await threads.add(first.thread_id, "two", "worker")
 
     await queue.be_away(700.0)
 
-    assert await threads.claim(added, "worker")
+    assert await _outcomes(queue) == ["waiting", "waiting"]
     assert await _due(notes) == []
 
 
