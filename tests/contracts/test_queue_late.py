@@ -1,12 +1,10 @@
 """What comes late, or waited while nobody was there, is offered and not answered."""
 
-import time
 from dataclasses import replace
 
 import pytest
 
-from app.domain import IncomingMessage, Turn
-from app.storage.absences import Absences
+from app.domain import IncomingMessage
 from app.storage.database import Database
 from app.storage.late_notes import (
     Asked,
@@ -16,11 +14,10 @@ from app.storage.late_notes import (
     NoteState,
     NothingLeft,
 )
-from app.storage.web_threads import WebThreads
+from tests.contracts.late_words import ago, due, outcomes
 from tests.contracts.queue_words import (
     BEN,
     CAT,
-    START,
     TEAM,
     Queue,
     at,
@@ -30,12 +27,6 @@ from tests.contracts.queue_words import (
     said,
     texts,
 )
-
-
-def ago(seconds: int) -> int:
-    """Return when that was, as `at` counts."""
-    return int(time.time()) - START - seconds
-
 
 LONG_AGO, OLD, YESTERDAY = ago(1_200), ago(6_000), ago(100_000)
 
@@ -55,20 +46,6 @@ def _late(words: str = "hello", **more: object) -> IncomingMessage:
     return said(words, **given)  # type: ignore[arg-type]
 
 
-async def _outcomes(queue: Queue) -> list[str | None]:
-    rows = await queue.rows("SELECT outcome FROM inbox ORDER BY seq")
-    return [outcome for (outcome,) in rows]
-
-
-async def _due(notes: LateNotes) -> list[LateNote]:
-    """Take all that is due, each by its own process."""
-    due = []
-    while note := await notes.take("nobody alive"):
-        due.append(note)
-        await notes.later(note, "nobody alive", 1_000.0)
-    return due
-
-
 async def _offered(queue: Queue, notes: LateNotes) -> LateNote:
     await queue.leases.beat("worker", "1", 30.0)
     note = await notes.take("worker")
@@ -85,8 +62,8 @@ async def test_a_late_message_is_kept_and_not_answered(
     assert added.late
     assert added.ready_conversation_id is None
     assert await queue.claim() == []
-    assert await _outcomes(queue) == ["late"]
-    (note,) = await _due(notes)
+    assert await outcomes(queue) == ["late"]
+    (note,) = await due(notes)
     assert (note.state, note.ts, note.thread.thread_ts) == (
         NoteState.OFFERED,
         None,
@@ -155,8 +132,8 @@ async def test_a_late_message_that_comes_twice_is_one(
 ) -> None:
     await queue.add(_late(), _late())
 
-    assert await _outcomes(queue) == ["late"]
-    assert len(await _due(notes)) == 1
+    assert await outcomes(queue) == ["late"]
+    assert len(await due(notes)) == 1
 
 
 async def test_many_late_messages_of_a_thread_get_one_line(
@@ -170,8 +147,8 @@ async def test_many_late_messages_of_a_thread_get_one_line(
 
     await queue.add(first, *more)
 
-    assert await _outcomes(queue) == ["late", "late", "late"]
-    assert len(await _due(notes)) == 1
+    assert await outcomes(queue) == ["late", "late", "late"]
+    assert len(await due(notes)) == 1
 
 
 async def test_a_line_that_is_shown_also_speaks_for_what_comes_then(
@@ -182,7 +159,7 @@ async def test_a_line_that_is_shown_also_speaks_for_what_comes_then(
 
     await queue.add(said("two", when=LONG_AGO + 1, thread=LONG_AGO))
 
-    assert await _due(notes) == []
+    assert await due(notes) == []
 
 
 async def test_threads_get_a_line_each_the_newest_first(
@@ -190,7 +167,7 @@ async def test_threads_get_a_line_each_the_newest_first(
 ) -> None:
     await queue.add(_late("older", when=LONG_AGO - 60), _late("newer"))
 
-    threads = [note.thread.thread_ts for note in await _due(notes)]
+    threads = [note.thread.thread_ts for note in await due(notes)]
 
     assert threads == [at(LONG_AGO), at(LONG_AGO - 60)]
 
@@ -199,16 +176,16 @@ async def test_of_yesterday_nothing_is_said(queue: Queue, notes: LateNotes) -> N
     added = await queue.add(_late(when=YESTERDAY))
 
     assert not added.late
-    assert await _outcomes(queue) == ["late"]
+    assert await outcomes(queue) == ["late"]
     assert await queue.claim() == []
-    assert await _due(notes) == []
+    assert await due(notes) == []
 
 
 async def test_talk_among_people_is_never_late(queue: Queue, notes: LateNotes) -> None:
     await queue.add(said(when=0, thread=LONG_AGO, mention=True))
     await queue.add(said("lunch?", when=LONG_AGO + 5, thread=LONG_AGO, by=BEN))
 
-    assert await _due(notes) == []
+    assert await due(notes) == []
     assert overheard(await queue.claim_one()) == ["lunch?"]
 
 
@@ -247,7 +224,7 @@ async def test_two_clicks_make_one(queue: Queue, notes: LateNotes) -> None:
 
     assert again == AskedAlready()
     assert await queue.claim() == []
-    (shown,) = await _due(notes)
+    (shown,) = await due(notes)
     assert (shown.state, shown.asked_by, shown.ts) == (NoteState.ASKED, BEN, at(5))
 
 
@@ -264,7 +241,7 @@ async def test_one_click_settles_every_line_of_the_thread(
     await notes.answer(TEAM, first.note_id, BEN)
 
     assert texts(await queue.claim_one()) == ["one", "two"]
-    states = [note.state for note in await _due(notes)]
+    states = [note.state for note in await due(notes)]
     assert states == [NoteState.ASKED, NoteState.ASKED]
 
 
@@ -277,7 +254,7 @@ async def test_of_a_removed_message_nothing_is_left_to_answer(
     await queue.inbox.delete(removed(_late()))
 
     assert await notes.answer(TEAM, note.note_id, BEN) == NothingLeft()
-    assert [each.state for each in await _due(notes)] == [NoteState.WITHDRAWN]
+    assert [each.state for each in await due(notes)] == [NoteState.WITHDRAWN]
     assert await queue.claim() == []
 
 
@@ -347,168 +324,5 @@ async def test_a_click_while_the_line_is_being_sent_is_shown_next(
 
     await notes.shown(note, "one", at(5))
 
-    (due,) = await _due(notes)
-    assert (due.state, due.ts) == (NoteState.ASKED, at(5))
-
-
-async def test_what_waited_while_nobody_was_there_is_late(
-    queue: Queue, notes: LateNotes
-) -> None:
-    await queue.leases.beat("worker", "1", 30.0)
-    await queue.add(said(mention=True), said("and", when=1, thread=0))
-
-    await queue.be_away(700.0)
-
-    assert await queue.claim() == []
-    assert await _outcomes(queue) == ["late", "late"]
-    assert len(await _due(notes)) == 1
-
-
-async def test_what_waited_for_less_is_answered(queue: Queue) -> None:
-    await queue.leases.beat("worker", "1", 30.0)
-    await queue.add(said(mention=True))
-
-    await queue.be_away(500.0)
-
-    assert len(await queue.claim()) == 1
-
-
-async def test_waiting_behind_a_run_is_not_late_while_somebody_lives(
-    queue: Queue,
-) -> None:
-    await queue.add(said(mention=True))
-    turn = await queue.claim_one()
-    await queue.add(said("and", when=1, thread=0))
-    await queue.leases.beat("other", "1", 10_000.0)
-
-    await queue.be_away(5_000.0)
-
-    await queue.finish(turn)
-    assert texts(await queue.claim_one()) == ["and"]
-
-
-async def _begun(queue: Queue) -> Turn:
-    await queue.add(said(mention=True))
-    turn = await queue.claim_one()
-    await queue.add(said("and", when=1, thread=0))
-    return turn
-
-
-@pytest.mark.parametrize("how", ["died", "told to end"])
-async def test_a_turn_that_had_begun_goes_on_and_only_what_waited_is_late(
-    queue: Queue, how: str
-) -> None:
-    turn = await _begun(queue)
-    if how == "told to end":
-        await queue.store.release(turn.lease)
-
-    await queue.be_away(700.0)
-
-    await queue.leases.reap("worker", [])
-    resumed = await queue.claim_one()
-    assert resumed.turn_id == turn.turn_id
-    await queue.finish(resumed)
-    assert await queue.claim() == []
-    assert "late" in await _outcomes(queue)
-
-
-async def test_two_processes_that_come_back_at_once_say_it_once(
-    queue: Queue, notes: LateNotes
-) -> None:
-    await queue.leases.beat("worker", "1", 30.0)
-    await queue.add(said(mention=True))
-
-    await queue.be_away(700.0)
-    await queue.leases.beat("other", "1", 30.0)
-
-    assert len(await queue.rows("SELECT * FROM absences")) == 1
-    assert len(await _due(notes)) == 1
-
-
-async def test_on_the_web_nothing_is_late(queue: Queue, notes: LateNotes) -> None:
-    threads = WebThreads(queue.database, TEAM)
-    await queue.leases.beat("worker", "1", 30.0)
-    first = await threads.add(None, "one", "worker")
-    assert first
-    assert await threads.claim(first, "worker")
-    assert await threads.add(first.thread_id, "two", "worker")
-
-    await queue.be_away(700.0)
-
-    assert await _outcomes(queue) == ["waiting", "waiting"]
-    assert await _due(notes) == []
-
-
-async def test_what_waited_since_yesterday_is_not_spoken_of(
-    queue: Queue, notes: LateNotes
-) -> None:
-    await queue.leases.beat("worker", "1", 30.0)
-    await queue.add(said(mention=True))
-    async with queue.database.write() as transaction:
-        await transaction.exec_driver_sql("UPDATE inbox SET ts = '1600000000.000100'")
-
-    await queue.be_away(90_000.0)
-
-    assert await _outcomes(queue) == ["late"]
-    assert await _due(notes) == []
-
-
-async def test_one_process_catches_up_once_after_an_absence(
-    queue: Queue, database: Database
-) -> None:
-    absences = Absences(database)
-    await queue.leases.beat("worker", "1", 30.0)
-    await queue.be_away(300.0)
-    absence = await absences.take("worker")
-    assert absence
-    assert 299 < absence.back_at - absence.away_from < 330
-
-    assert await absences.take("other") is None
-    await absences.caught_up(absence)
-    await queue.leases.retire("worker")
-
-    assert await absences.take("other") is None
-
-
-async def test_what_a_dead_process_had_to_catch_up_with_another_does(
-    queue: Queue, database: Database
-) -> None:
-    absences = Absences(database)
-    await queue.leases.beat("worker", "1", 30.0)
-    await queue.be_away(300.0)
-    absence = await absences.take("worker")
-    await queue.leases.retire("worker")
-
-    assert await absences.take("other") == absence
-
-
-@pytest.mark.parametrize("seconds", [0.0, 30.0])
-async def test_a_restart_is_no_absence(
-    queue: Queue, database: Database, seconds: float
-) -> None:
-    await queue.leases.beat("worker", "1", 30.0)
-
-    await queue.be_away(seconds)
-
-    assert await Absences(database).take("worker") is None
-
-
-async def test_places_are_known_by_their_latest_turns(
-    queue: Queue, database: Database
-) -> None:
-    for when, channel in enumerate(["C1", "DANA", "C1"]):
-        await queue.add(said(when=when, channel=channel, mention=True))
-        await queue.answer_all()
-    await queue.be_away(300.0)
-    absence = await Absences(database).take("worker")
-    assert absence
-
-    places = await Absences(database).known_places(TEAM, absence)
-
-    assert [(each.channel_id, each.thread_ts) for each in places] == [
-        ("C1", None),
-        ("DANA", None),
-        ("C1", at(2)),
-        ("DANA", at(1)),
-        ("C1", at(0)),
-    ]
+    (next_one,) = await due(notes)
+    assert (next_one.state, next_one.ts) == (NoteState.ASKED, at(5))
