@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 from sqlalchemy import literal, select, text
 
-from app.domain import Ending, RunError, RunStatus, TurnState
+from app.domain import Ending, RunError, RunStatus, SessionStop, TurnState
 from app.storage.database import Database
 from app.storage.listener import Listener, hears_itself
 from app.storage.resumptions import Resumptions
@@ -101,16 +101,20 @@ async def test_others_hear_of_what_happens_while_a_turn_runs(
     await ear.since_last()
 
     second = said("two", when=1, thread=0, mention=True)
+    pressed = SessionStop(
+        thread=turn.thread, user_id=BEN, pressed_at="9999999999.000000"
+    )
     heard = []
     for happens in (
         queue.add(second),
         queue.inbox.request_stop(TEAM, turn.turn_id, BEN),
+        queue.inbox.stop_by_sign(pressed),
         queue.inbox.delete(removed(second)),
     ):
         await happens
         heard.append(await ear.since_last())
 
-    assert heard == [[Changed(turn.lease.conversation_id)]] * 3
+    assert heard == [[Changed(turn.lease.conversation_id)]] * 4
 
 
 async def test_others_hear_when_somebody_joins_who_is_not_answered(

@@ -386,15 +386,11 @@ class EditedReply:
             part.is_plain = True
             self._mark(part, final)
             return True
-        except MessageGone:
-            self._is_gone(part)
-            return True
-        except EditRefused:
-            self._is_fixed(part)
-            return True
         except (SlackError, UnsafePayload, LeaseLost) as error:
-            self._close(error)
-            raise
+            if part.ts is None or not self._can_do_without(part, error):
+                self._close(error)
+                raise
+            return True
         if was_in_doubt:
             self._mark(part, final)
         following = self._story.next_to_post
@@ -408,6 +404,17 @@ class EditedReply:
     @property
     def _is_mute(self) -> bool:
         return self._is_closed or self._is_silent
+
+    def _can_do_without(self, part: Part, error: Exception) -> bool:
+        """Whether the reply ends well, or is over, without one more edit of `part`."""
+        match error:
+            case MessageGone():
+                self._is_gone(part)
+            case EditRefused():
+                self._is_fixed(part)
+            case _:
+                return False
+        return True
 
     def _is_gone(self, part: Part) -> None:
         """Somebody has removed a part; of the text, that is to say: enough."""
@@ -425,6 +432,8 @@ class EditedReply:
         telemetry.count("slack.edits_refused")
         self._has_fixed = True
         self._story.fix(part)
+        if self._standing.ending:
+            self._story.tidy()
         self._mark(part, Priority.FINAL)
         self._offer_post()
 

@@ -317,7 +317,9 @@ class Story:
         return texts[-1] if may_grow else self.open_text()
 
     def _begin_text(self, index: int, start: int) -> TextPart:
-        part = self.surplus.pop(0) if self.surplus else TextPart()
+        usable = [each for each in self.surplus if not each.is_fixed]
+        part = usable[0] if usable else TextPart()
+        self.surplus = [each for each in self.surplus if each is not part]
         part.start, part.end, part.opening = start, None, ""
         self.parts.insert(index, part)
         return part
