@@ -200,15 +200,25 @@ class EditedReply:
             self._close(None)
 
     async def ask(self, doubt: Doubt) -> bool:
-        """Show that a person must decide, and call who has asked. Raises LeaseLost."""
+        """Show that a person must decide, and call who has asked.
+
+        False when Slack does not take the question; the reply can still be finished.
+        Raises LeaseLost and AccessLost.
+        """
         self._standing.is_suspended = True
+        is_refused = False
         try:
             await self._bring_to_rest()
-            asked = self._askers[-1:]
-            note = question(doubt, asked, self._turn.turn_id)
-            return not self._error and await self._notes.post(note) is not None
+            if self._blocked_by():
+                return False
+            note = question(doubt, self._askers[-1:], self._turn.turn_id)
+            is_refused = await self._notes.post(note) is None
+            return not is_refused
         finally:
-            self._close(None)
+            if is_refused:
+                self._standing.is_suspended = False
+            else:
+                self._close(None)
 
     async def finish(self, ending: Ending) -> str | None:
         """Wait until Slack has the final text of every part.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from app import telemetry
 from app.domain import PartKind, ReplyPart, Turn
-from app.errors import SlackError, SlackUnavailable, UnsafePayload
+from app.errors import AccessLost, SlackError, SlackUnavailable, UnsafePayload
 from app.slack.notes import Note, note_payload
 from app.slack.replies.desk import Desk
 from app.slack.replies.lookup import Lookup
@@ -31,10 +31,12 @@ class Notes:
     async def post(self, note: Note) -> str | None:
         """Have `note` stand in the thread; its ts, None where Slack will not have it.
 
-        Bots are not called: they might answer. Raises LeaseLost, DatabaseUnavailable.
+        Bots are not called: they might answer. Raises LeaseLost, AccessLost and
+        DatabaseUnavailable.
         """
         row, was_intended = await self._row(note)
         if row.ts is not None:
+            await self._restore(note)
             return row.ts
         posting = _Posting(
             self._desk,
@@ -55,6 +57,8 @@ class Notes:
         match message.error:
             case None:
                 return posting.ts
+            case AccessLost() as error:
+                raise error
             case SlackError() | UnsafePayload():
                 telemetry.count("slack.notes_lost")
                 return None
@@ -79,6 +83,13 @@ class Notes:
         """Wait until a change is there, or will never be."""
         if self._change:
             await self._change.settled()
+
+    async def _restore(self, note: Note) -> None:
+        """Let `note` stand as at first where it was changed too early."""
+        if self._change:
+            await self.settled()
+            await self.change(await self._without_bots(note))
+            await self.settled()
 
     async def _row(self, note: Note) -> tuple[ReplyPart, bool]:
         rows = await self._desk.parts.parts(self._turn.lease)
