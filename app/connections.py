@@ -9,6 +9,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from app.assistants.bounds import PLAIN, bound
 from app.settings import Settings
+from app.slack.last_look import LastLook
 from app.slack.proxy import proxy_for
 from app.storage.database import Database
 from app.storage.migrate import migrate, require_schema
@@ -44,7 +45,7 @@ def past_a_pooler(settings: Settings) -> str:
 
 async def slack_client(settings: Settings, stack: AsyncExitStack) -> AsyncWebClient:
     """Return a client that keeps its connections and never sends anything twice."""
-    session = aiohttp.ClientSession(timeout=_SLACK_TIMEOUT)
+    session = aiohttp.ClientSession(connector=LastLook(), timeout=_SLACK_TIMEOUT)
     await stack.enter_async_context(session)
     client = AsyncWebClient(
         token=settings.slack_bot_token.get_secret_value(),

@@ -21,6 +21,7 @@ from app.errors import (
 )
 from app.slack.blocks import PART_EVENT, Payload
 from app.slack.gate import check, check_text
+from app.slack.last_look import looking
 from app.slack.reads import NO_ANSWER
 from app.slack.refusals import translated
 from app.slack.text import escape_mrkdwn
@@ -210,7 +211,8 @@ class Outbound:
         telemetry.count(f"slack.calls.{method}")
         try:
             async with asyncio.timeout(_PATIENCE):
-                answer = await call()
+                with looking(may_send):
+                    answer = await call()
         except SlackApiError as error:
             refused = translated(method, error)
             if isinstance(refused, RateLimited):

@@ -22,6 +22,7 @@ from app.errors import (
     UnsafePayload,
 )
 from app.slack.blocks import Action, Button, Payload, TextLook, text_payload
+from app.slack.last_look import LastLook
 from app.slack.outbound import Outbound
 
 THREAD = SlackThread(team_id="T1", channel_id="C1", thread_ts="100.1")
@@ -83,7 +84,7 @@ async def line() -> AsyncIterator[Line]:
     await site.start()
     host, port = runner.addresses[0][:2]
     address = f"http://{host}:{port}/api/"
-    async with aiohttp.ClientSession() as session:
+    async with aiohttp.ClientSession(connector=LastLook()) as session:
         client = AsyncWebClient(
             token="xoxb-test", base_url=address, session=session, retry_handlers=[]
         )
@@ -125,6 +126,22 @@ async def test_an_edit_always_sends_text_blocks_and_attachments(line: Line) -> N
     assert {"text", "blocks", "attachments"} <= set(asked)
     assert (asked["parse"], asked["link_names"]) == ("none", False)
     assert (asked["channel"], asked["ts"]) == ("C1", "101.5")
+
+
+@pytest.mark.parametrize("calls_before", [0, 1])
+async def test_nothing_is_sent_when_the_lease_goes_while_a_connection_is_waited_for(
+    line: Line, calls_before: int
+) -> None:
+    line.wire.answer = posted()
+    for _ in range(calls_before):
+        await line.outbound.post(THREAD, PAYLOAD, may_send=yes)
+    looks = iter([True, False])
+    with pytest.raises(LeaseLost):
+        await line.outbound.post(THREAD, PAYLOAD, may_send=lambda: next(looks))
+
+    assert len(line.wire.asked) == calls_before
+    await line.outbound.set_status(THREAD, "is there again", may_send=yes)
+    assert len(line.wire.asked) == calls_before + 1
 
 
 async def test_nothing_is_sent_without_the_lease(line: Line) -> None:
