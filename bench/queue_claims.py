@@ -1,5 +1,6 @@
 """What a claim costs while more and more conversations are idle."""
 
+import itertools
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -20,6 +21,7 @@ from tests.contracts.statements import plan_of, watched
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 MOST_GROWTH = 2.0
 _CLAIMS = 40
+_numbers = itertools.count()
 # So many rows are written within the time that a statement may take.
 _AT_ONCE = 100_000
 
@@ -99,8 +101,8 @@ async def _cost(database: Database, size: int) -> Cost:
     async def claim_nothing() -> None:
         await store.claim(worker_id, 1)
 
-    for number in range(_CLAIMS):
-        await inbox.add(incoming(Message(size + number, 0, 0.0)), None)
+    for _ in range(_CLAIMS):
+        await inbox.add(incoming(Message(next(_numbers), 0, 0.0)), None)
     took = await _timed(claim)
     return Cost(
         size=size,

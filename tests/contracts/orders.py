@@ -22,7 +22,7 @@ from app.storage.database import Database
 
 # Of three pieces of work there are thousands of orders, which takes minutes.
 THOROUGH = bool(os.environ.get("THOROUGH"))
-_SOME = 40
+_SOME = 30
 
 Work = Callable[[], Awaitable[Any]]
 
@@ -116,14 +116,14 @@ class Orders:
             database._places = self._places
 
     async def all(
-        self, stage: Callable[[], Awaitable[Sequence[Work]]], *, of_three: bool = False
+        self, stage: Callable[[], Awaitable[Sequence[Work]]], *, sampled: bool = False
     ) -> AsyncIterator[list[Any]]:
         """Yield the results of the works that `stage` sets up anew for each order.
 
-        There are very many `of_three`: some of them, unless THOROUGH is set.
+        Only some of them when `sampled`, unless THOROUGH is set.
         """
         left: list[list[int]] = [[]]
-        most = _SOME if of_three and not THOROUGH else None
+        most = _SOME if sampled and not THOROUGH else None
         with _halting(self._database):
             for _ in itertools.count() if most is None else range(most):
                 if not left:

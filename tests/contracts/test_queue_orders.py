@@ -111,7 +111,7 @@ async def test_a_message_an_end_and_a_claim_at_once_leave_nothing_unseen(
         turn = await stage.queue.claim_one()
         return [stage.second(), partial(stage.queue.finish, turn), stage.claim()]
 
-    async for added, is_more, claimed in orders.all(set_up, of_three=True):
+    async for added, is_more, claimed in orders.all(set_up, sampled=True):
         # Whoever makes it ready knows, and wakes those who claim.
         assert bool(added.ready_conversation_id) != is_more
         is_left = ("running", 0) if claimed else ("ready", 1)
@@ -130,7 +130,7 @@ async def test_a_message_removed_during_a_claim_is_not_answered_and_leaves_no_te
         first = said("first", when=stage.root, mention=True)
         return [partial(stage.queue.inbox.delete, removed(first)), stage.claim()]
 
-    async for removal, claimed in orders.all(set_up):
+    async for removal, claimed in orders.all(set_up, sampled=True):
         for turn in claimed:
             # Taken before it went: then its turn is told to end.
             assert removal.stop or texts(turn) == []
