@@ -4,11 +4,13 @@ First it is written down how a turn ends, then people are told, then its convers
 is freed. A process that dies in between leaves nothing to be answered again.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import and_, bindparam, case, exists, literal, null, select, update
+from sqlalchemy import and_, bindparam, case, literal, null, select, update
 
 from app.domain import (
     CallState,
@@ -31,35 +33,34 @@ _NOT_RUN = "not run: stopped"
 _UNKNOWN = "outcome unknown"
 
 _OPEN_CALLS = (
-    select(tool_calls.c.call_id, tool_calls.c.state)
+    select(tool_calls.c.turn_id, tool_calls.c.call_id, tool_calls.c.state)
     .where(
-        tool_calls.c.team_id == bindparam("team_id"),
-        tool_calls.c.turn_id == bindparam("turn_id"),
+        tool_calls.c.team_id.in_(bindparam("team_ids", expanding=True)),
+        tool_calls.c.turn_id.in_(bindparam("turn_ids", expanding=True)),
         tool_calls.c.state != CallState.DONE.value,
     )
     .order_by(tool_calls.c.pass_no, tool_calls.c.position)
 )
 
+_ARE_TURNS = (
+    turns.c.team_id.in_(bindparam("team_ids", expanding=True)),
+    turns.c.id.in_(bindparam("turn_ids", expanding=True)),
+)
 _ANSWERED = (
     update(inbox)
     .where(
-        inbox.c.team_id == bindparam("its_team"),
-        inbox.c.conversation_id == bindparam("its_conversation"),
+        *_ARE_TURNS,
+        inbox.c.team_id == turns.c.team_id,
+        inbox.c.conversation_id == turns.c.conversation_id,
+        inbox.c.seq.between(turns.c.first_seq, turns.c.last_seq),
         inbox.c.wanted,
         inbox.c.outcome == Outcome.WAITING.value,
-        exists().where(
-            and_(
-                turns.c.team_id == inbox.c.team_id,
-                turns.c.id == bindparam("turn_id"),
-                inbox.c.seq.between(turns.c.first_seq, turns.c.last_seq),
-            )
-        ),
     )
     .values(outcome=Outcome.ANSWERED.value)
 )
 
 _IS_TURN = (turns.c.team_id == bindparam("its_team"), turns.c.id == bindparam("its_id"))
-_IS_CONCLUDED = select(turns.c.id).where(*_IS_TURN, turns.c.ending.is_not(None))
+_ARE_CONCLUDED = select(turns.c.id).where(*_ARE_TURNS, turns.c.ending.is_not(None))
 _CONCLUDE = (
     update(turns)
     .where(*_IS_TURN)
@@ -91,8 +92,8 @@ _IS_MORE_WANTED = and_(
 _FREE = (
     update(conversations)
     .where(
-        conversations.c.team_id == bindparam("its_team"),
-        conversations.c.id == bindparam("its_id"),
+        conversations.c.team_id.in_(bindparam("team_ids", expanding=True)),
+        conversations.c.id.in_(bindparam("conversation_ids", expanding=True)),
     )
     .values(
         state=case((_IS_MORE_WANTED, READY), else_="idle"),
@@ -102,37 +103,57 @@ _FREE = (
         turn_id=None,
         wake_at=None,
     )
-    .returning(conversations.c.state, TELL_IF_READY)
+    .returning(conversations.c.id, conversations.c.state, TELL_IF_READY)
 )
 
 
-async def conclude_turn(
-    transaction: Transaction,
-    lease: Lease,
-    ending: Ending,
-    *,
-    output: Sequence[Mapping[str, Any]] = (),
-    unfinished_text: str = "",
-) -> None:
-    """Write down how a turn ends; what is written already stands.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conclusion:
+    """How a turn ends.
 
-    Every call without an output gets one. `output` is what the last pass produced;
-    without it, `unfinished_text` is stored as the assistant's message.
+    `output` is what its last pass produced; without it, `unfinished_text` is stored as
+    the assistant's message.
     """
-    its = {"its_team": lease.team_id, "its_id": lease.turn_id}
-    if (await transaction.execute(_IS_CONCLUDED, its)).first() is not None:
+
+    lease: Lease
+    ending: Ending
+    output: Sequence[Mapping[str, Any]] = ()
+    unfinished_text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnEnd(Conclusion):
+    """The end of a turn, as written down now or before, and what it is from then on."""
+
+    state: TurnState
+
+
+async def conclude_turns(transaction: Transaction, ends: Sequence[Conclusion]) -> None:
+    """Write down how turns end; what is written already stands.
+
+    Every call without an output gets one.
+    """
+    found = await transaction.execute(_ARE_CONCLUDED, _named(ends))
+    concluded = set(found.scalars())
+    fresh = [end for end in ends if end.lease.turn_id not in concluded]
+    if not fresh:
         return
-    items = await _missing_outputs(transaction, lease)
-    items += [
-        ThreadItem(kind=ItemKind.OUTPUT, item=item)
-        for item in output or _message(unfinished_text, ending.status)
-    ]
-    position = await append_items(transaction, lease, items)
-    told = msgspec.to_builtins(ending)
-    await transaction.execute(
-        _CONCLUDE, {**its, "its_ending": told, "its_position": position}
-    )
-    await save_usage(transaction, lease, ending.usage)
+    missing = await _missing_outputs(transaction, fresh)
+    rows = []
+    for end in fresh:
+        items = missing[end.lease.turn_id] + [
+            ThreadItem(kind=ItemKind.OUTPUT, item=item)
+            for item in end.output or _message(end.unfinished_text, end.ending.status)
+        ]
+        rows.append(
+            {
+                **_its(end),
+                "its_ending": msgspec.to_builtins(end.ending),
+                "its_position": await append_items(transaction, end.lease, items),
+            }
+        )
+        await save_usage(transaction, end.lease, end.ending.usage)
+    await transaction.execute(_CONCLUDE, rows)
 
 
 def ending_of(told: object) -> Ending | None:
@@ -140,59 +161,53 @@ def ending_of(told: object) -> Ending | None:
     return None if told is None else msgspec.convert(told, Ending)
 
 
-async def end_turn(
-    transaction: Transaction,
-    lease: Lease,
-    ending: Ending,
-    state: TurnState,
-    *,
-    output: Sequence[Mapping[str, Any]] = (),
-    unfinished_text: str = "",
-) -> bool:
-    """End a turn whose conversation is held; true when more is wanted there.
+async def end_turns(transaction: Transaction, ends: Sequence[TurnEnd]) -> set[int]:
+    """End turns whose conversations are held; those with more wanted there, by id.
 
-    How it ends is written down first, unless that was done already.
+    How each ends is written down first, unless that was done already.
     """
-    its = {"its_team": lease.team_id, "its_id": lease.turn_id}
-    await conclude_turn(
-        transaction, lease, ending, output=output, unfinished_text=unfinished_text
-    )
-    await transaction.execute(
-        _ANSWERED,
-        {
-            "its_team": lease.team_id,
-            "its_conversation": lease.conversation_id,
-            "turn_id": lease.turn_id,
-        },
-    )
+    await conclude_turns(transaction, ends)
+    await transaction.execute(_ANSWERED, _named(ends))
     await transaction.execute(
         _END,
-        {
-            **its,
-            "its_state": state.value,
-            "its_status": ending.status.value,
-            "its_error": ending.error.code if ending.error else None,
-            "its_blocker": ending.blocked_by,
-        },
+        [
+            {
+                **_its(end),
+                "its_state": end.state.value,
+                "its_status": end.ending.status.value,
+                "its_error": end.ending.error.code if end.ending.error else None,
+                "its_blocker": end.ending.blocked_by,
+            }
+            for end in ends
+        ],
     )
-    freed = await transaction.execute(_FREE, {**its, "its_id": lease.conversation_id})
-    return str(freed.scalar_one()) == "ready"
+    places = {end.lease.conversation_id: end.lease.turn_id for end in ends}
+    freed = await transaction.execute(
+        _FREE, {**_named(ends), "conversation_ids": list(places)}
+    )
+    return {places[row.id] for row in freed if row.state == "ready"}
 
 
-async def _missing_outputs(transaction: Transaction, lease: Lease) -> list[ThreadItem]:
-    calls = await transaction.execute(
-        _OPEN_CALLS, {"team_id": lease.team_id, "turn_id": lease.turn_id}
-    )
-    return [
-        ThreadItem(
-            kind=ItemKind.TOOL_OUTPUT,
-            item={
-                "call_id": call.call_id,
-                "output": _NOT_RUN if call.state == CallState.PROPOSED else _UNKNOWN,
-            },
-        )
-        for call in calls
-    ]
+async def _missing_outputs(
+    transaction: Transaction, ends: Sequence[Conclusion]
+) -> defaultdict[int, list[ThreadItem]]:
+    missing: defaultdict[int, list[ThreadItem]] = defaultdict(list)
+    for call in await transaction.execute(_OPEN_CALLS, _named(ends)):
+        output = _NOT_RUN if call.state == CallState.PROPOSED else _UNKNOWN
+        item = {"call_id": call.call_id, "output": output}
+        missing[call.turn_id].append(ThreadItem(kind=ItemKind.TOOL_OUTPUT, item=item))
+    return missing
+
+
+def _named(ends: Sequence[Conclusion]) -> dict[str, Any]:
+    return {
+        "team_ids": list({end.lease.team_id for end in ends}),
+        "turn_ids": [end.lease.turn_id for end in ends],
+    }
+
+
+def _its(end: Conclusion) -> dict[str, Any]:
+    return {"its_team": end.lease.team_id, "its_id": end.lease.turn_id}
 
 
 def _message(text: str, status: RunStatus) -> tuple[dict[str, Any], ...]:

@@ -1,6 +1,6 @@
 """The fence: no write for a turn without its lease."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from sqlalchemy import bindparam, exists, select
@@ -22,6 +22,22 @@ _HELD = (
     .with_for_update()
 )
 
+# In one order, so that two who hold several never wait for each other in a circle.
+_HOLD_ALL = (
+    select(
+        conversations.c.id,
+        conversations.c.epoch,
+        conversations.c.turn_id,
+        conversations.c.assistant_thread_id,
+    )
+    .where(
+        conversations.c.team_id.in_(bindparam("team_ids", expanding=True)),
+        conversations.c.id.in_(bindparam("conversation_ids", expanding=True)),
+        conversations.c.state == RUNNING,
+    )
+    .order_by(conversations.c.id)
+    .with_for_update()
+)
 
 # For what may be written beside others of the turn, some of which take their time.
 IS_HELD = exists().where(
@@ -50,5 +66,29 @@ async def fenced(database: Database, lease: Lease) -> AsyncIterator[Transaction]
             },
         )
         if held.first() is None:
-            raise LeaseLost(f"turn {lease.turn_id} has moved on from {lease.epoch}")
+            raise lost(lease)
         yield transaction
+
+
+async def hold_turns(
+    transaction: Transaction, leases: Sequence[Lease]
+) -> dict[Lease, int]:
+    """Hold the conversations of those leases that are good; each with its history."""
+    held = await transaction.execute(
+        _HOLD_ALL,
+        {
+            "team_ids": list({lease.team_id for lease in leases}),
+            "conversation_ids": [lease.conversation_id for lease in leases],
+        },
+    )
+    found = {(row.id, row.epoch, row.turn_id): row for row in held}
+    return {
+        lease: row.assistant_thread_id
+        for lease in leases
+        if (row := found.get((lease.conversation_id, lease.epoch, lease.turn_id)))
+    }
+
+
+def lost(lease: Lease) -> LeaseLost:
+    """Return the error of whoever writes with a lease that is no good any more."""
+    return LeaseLost(f"turn {lease.turn_id} has moved on from {lease.epoch}")

@@ -4,7 +4,7 @@ Items are ordered by turn, then by position within the turn; a conversation has 
 turn at a time, so that is the order in which they were written.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -103,20 +103,24 @@ async def append_items(
     await transaction.execute(
         _APPEND,
         [
-            {
-                "team_id": lease.team_id,
-                "assistant_thread_id": place.assistant_thread_id,
-                "turn_id": lease.turn_id,
-                "position": position,
-                "kind": item.kind.value,
-                "author_id": item.author_id,
-                "ts": item.ts,
-                "item": dict(item.item),
-            }
+            _row(lease, place.assistant_thread_id, position, item)
             for position, item in enumerate(items, place.position)
         ],
     )
     return int(place.position)
+
+
+async def begin_items(
+    transaction: Transaction, begun: Iterable[tuple[Lease, int, Sequence[ThreadItem]]]
+) -> None:
+    """Write the first items of turns, each into its history; all must be held."""
+    rows = [
+        _row(lease, history, position, item)
+        for lease, history, items in begun
+        for position, item in enumerate(items)
+    ]
+    if rows:
+        await transaction.execute(_APPEND, rows)
 
 
 async def read_items(
@@ -178,6 +182,19 @@ async def erase_text(transaction: Transaction, place: Place, ts: str) -> None:
 def without_text(item: dict[str, object]) -> dict[str, object]:
     """Return a message's item as it stands once the message was removed."""
     return {**item, "text": "", "files": []}
+
+
+def _row(lease: Lease, history: int, position: int, item: ThreadItem) -> dict[str, Any]:
+    return {
+        "team_id": lease.team_id,
+        "assistant_thread_id": history,
+        "turn_id": lease.turn_id,
+        "position": position,
+        "kind": item.kind.value,
+        "author_id": item.author_id,
+        "ts": item.ts,
+        "item": dict(item.item),
+    }
 
 
 def _item(row: Row[*tuple[Any, ...]]) -> ThreadItem:

@@ -10,7 +10,7 @@ from app.domain import Ending, Lease, RunStatus, Surface, TurnState
 from app.storage.absences import end_absence
 from app.storage.database import Database, Transaction
 from app.storage.doubts import wake_overdue
-from app.storage.endings import end_turn
+from app.storage.endings import TurnEnd, end_turns
 from app.storage.tables import READY, RUNNING, conversations, turns, workers
 from app.storage.wakeup import TELL_IF_READY
 
@@ -146,4 +146,5 @@ async def _cancel(transaction: Transaction, lost: Row[*tuple[Any, ...]]) -> None
         epoch=lost.epoch,
     )
     ending = Ending(status=RunStatus.CANCELLED)
-    await end_turn(transaction, lease, ending, TurnState.CANCELLED)
+    end = TurnEnd(lease=lease, ending=ending, state=TurnState.CANCELLED)
+    await end_turns(transaction, [end])

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import bindparam, func, select, update
@@ -18,74 +17,20 @@ from app.domain import (
     Turn,
     TurnState,
 )
+from app.errors import LeaseLost
 from app.storage.claims import MOST_MESSAGES, claim_turns
 from app.storage.database import Database, Transaction
-from app.storage.endings import conclude_turn, end_turn
-from app.storage.fence import fenced
-from app.storage.history import append_items, read_items, without_text
+from app.storage.endings import Conclusion, TurnEnd, conclude_turns, end_turns
+from app.storage.fence import fenced, hold_turns, lost
+from app.storage.history import read_items
 from app.storage.news import News, news_of
-from app.storage.places import hold_place
-from app.storage.resumptions import grant_noted
-from app.storage.tables import READY, conversations, inbox, thread_items, turns
+from app.storage.preparations import Prepared, prepare_turns
+from app.storage.resumptions import grant_all_noted
+from app.storage.tables import READY, conversations, inbox, turns
+from app.storage.together import Together
 from app.storage.wakeup import TELL_IF_READY
 
 _HOUR = 3600.0
-
-_HAS_ITEMS = (
-    select(thread_items.c.position)
-    .join_from(
-        conversations,
-        thread_items,
-        thread_items.c.assistant_thread_id == conversations.c.assistant_thread_id,
-    )
-    .where(
-        conversations.c.team_id == bindparam("team_id"),
-        conversations.c.id == bindparam("conversation_id"),
-        thread_items.c.turn_id == bindparam("turn_id"),
-    )
-    .limit(1)
-)
-
-_HAS_HISTORY = (
-    select(thread_items.c.position)
-    .join_from(
-        conversations,
-        thread_items,
-        thread_items.c.assistant_thread_id == conversations.c.assistant_thread_id,
-    )
-    .where(
-        conversations.c.team_id == bindparam("team_id"),
-        conversations.c.id == bindparam("conversation_id"),
-    )
-    .limit(1)
-)
-_AUTHORS = select(inbox.c.author_id).where(
-    inbox.c.team_id == bindparam("team_id"),
-    inbox.c.conversation_id == bindparam("conversation_id"),
-    inbox.c.ts.in_(bindparam("all_ts", expanding=True)),
-)
-
-# Nothing is kept of what a person who is not answered has said.
-_REFUSE = (
-    update(inbox)
-    .where(
-        inbox.c.team_id == bindparam("its_team"),
-        inbox.c.conversation_id == bindparam("its_conversation"),
-        inbox.c.ts == bindparam("its_ts"),
-    )
-    .values(outcome=Outcome.REFUSED.value, text="", files=[])
-)
-
-_REMOVED = (
-    select(inbox.c.ts)
-    .join_from(turns, inbox, inbox.c.conversation_id == turns.c.conversation_id)
-    .where(
-        turns.c.team_id == bindparam("team_id"),
-        turns.c.id == bindparam("turn_id"),
-        inbox.c.seq.between(turns.c.first_seq, turns.c.last_seq),
-        inbox.c.deleted_at.is_not(None),
-    )
-)
 
 _ASKED_LATELY = (
     select(func.count())
@@ -136,6 +81,9 @@ class TurnStore:
     ) -> None:
         self._database = database
         self._most_messages = most_messages
+        self._preparing = Together(self._prepare_all)
+        self._concluding = Together(self._conclude_all)
+        self._finishing = Together(self._finish_all)
 
     async def claim(
         self, worker_id: str, limit: int, full_teams: Sequence[str] = ()
@@ -164,28 +112,8 @@ class TurnStore:
         `refused` is keyed by the messages' ts; where nobody was answered yet, and
         nothing is to be kept, the thread is left. Raises LeaseLost.
         """
-        its = {"team_id": lease.team_id, "turn_id": lease.turn_id}
-        async with fenced(self._database, lease) as transaction:
-            has_items = await transaction.execute(
-                _HAS_ITEMS, {**its, "conversation_id": lease.conversation_id}
-            )
-            if has_items.first() is not None:
-                return
-            if refused:
-                await transaction.execute(_REFUSE, _each(lease, refused))
-                await _step_back(transaction, lease, refused, is_empty=not items)
-            removed = set((await transaction.execute(_REMOVED, its)).scalars())
-            await append_items(
-                transaction,
-                lease,
-                [
-                    replace(item, item=without_text(dict(item.item)))
-                    if item.ts in removed
-                    else item
-                    for item in items
-                ],
-            )
-            crash("C5")
+        given = Prepared(lease=lease, items=items, refused=refused)
+        await self._preparing.ask(given)
 
     async def history(self, assistant_thread_id: int) -> list[ThreadItem]:
         """Return the newest whole turns of a history, oldest first."""
@@ -231,14 +159,10 @@ class TurnStore:
         unfinished_text: str = "",
     ) -> None:
         """Write down how the turn ends, before people are told. Raises LeaseLost."""
-        async with fenced(self._database, lease) as transaction:
-            await conclude_turn(
-                transaction,
-                lease,
-                ending,
-                output=output,
-                unfinished_text=unfinished_text,
-            )
+        conclusion = Conclusion(
+            lease=lease, ending=ending, output=output, unfinished_text=unfinished_text
+        )
+        await self._concluding.ask(conclusion)
 
     async def finish(
         self,
@@ -252,16 +176,14 @@ class TurnStore:
 
         Raises LeaseLost, with nothing written.
         """
-        async with fenced(self._database, lease) as transaction:
-            is_more_wanted = await end_turn(
-                transaction,
-                lease,
-                ending,
-                state,
-                output=output,
-                unfinished_text=unfinished_text,
-            )
-            return is_more_wanted or await grant_noted(transaction, lease)
+        end = TurnEnd(
+            lease=lease,
+            ending=ending,
+            state=state,
+            output=output,
+            unfinished_text=unfinished_text,
+        )
+        return await self._finishing.ask(end)
 
     async def release(self, lease: Lease) -> None:
         """Give the turn back, to be resumed at once by anybody. Raises LeaseLost."""
@@ -280,33 +202,31 @@ class TurnStore:
         async with fenced(self._database, lease) as transaction:
             yield transaction
 
+    async def _prepare_all(self, given: Sequence[Prepared]) -> list[LeaseLost | None]:
+        async with self._database.write() as transaction:
+            held = await hold_turns(transaction, [each.lease for each in given])
+            if held:
+                await prepare_turns(transaction, held, given)
+                crash("C5")
+        return [None if each.lease in held else lost(each.lease) for each in given]
 
-async def _step_back(
-    transaction: Transaction,
-    lease: Lease,
-    refused: Mapping[str, Refusal],
-    *,
-    is_empty: bool,
-) -> None:
-    """Count those as absent who are never answered, and leave where nobody is."""
-    its = {"team_id": lease.team_id, "conversation_id": lease.conversation_id}
-    place = await hold_place(transaction, lease.team_id, lease.conversation_id)
-    outside = [
-        ts for ts, refusal in refused.items() if refusal is not Refusal.TOO_MANY_TURNS
-    ]
-    authors = await transaction.execute(_AUTHORS, {**its, "all_ts": outside})
-    place.part_with(set(authors.scalars()))
-    if is_empty and (await transaction.execute(_HAS_HISTORY, its)).first() is None:
-        place.leave()
-    await place.settle(transaction)
+    async def _conclude_all(self, ends: Sequence[Conclusion]) -> list[LeaseLost | None]:
+        async with self._database.write() as transaction:
+            held = await hold_turns(transaction, [end.lease for end in ends])
+            if kept := [end for end in ends if end.lease in held]:
+                await conclude_turns(transaction, kept)
+        return [None if end.lease in held else lost(end.lease) for end in ends]
 
-
-def _each(lease: Lease, refused: Mapping[str, Refusal]) -> list[dict[str, Any]]:
-    return [
-        {
-            "its_team": lease.team_id,
-            "its_conversation": lease.conversation_id,
-            "its_ts": ts,
-        }
-        for ts in refused
-    ]
+    async def _finish_all(self, ends: Sequence[TurnEnd]) -> list[LeaseLost | bool]:
+        wanted: set[int] = set()
+        async with self._database.write() as transaction:
+            held = await hold_turns(transaction, [end.lease for end in ends])
+            if kept := [end for end in ends if end.lease in held]:
+                wanted = await end_turns(transaction, kept)
+                wanted |= await grant_all_noted(
+                    transaction, [end.lease for end in kept]
+                )
+        return [
+            end.lease.turn_id in wanted if end.lease in held else lost(end.lease)
+            for end in ends
+        ]

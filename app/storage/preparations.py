@@ -1,0 +1,147 @@
+"""What claimed turns answer, written into their histories."""
+
+from collections.abc import Mapping, Sequence, Set as AbstractSet
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import bindparam, select, update
+
+from app.domain import Lease, Outcome, Refusal, ThreadItem
+from app.storage.database import Transaction
+from app.storage.history import begin_items, without_text
+from app.storage.places import hold_place
+from app.storage.tables import conversations, inbox, thread_items, turns
+
+_ARE_PREPARED = (
+    select(thread_items.c.turn_id)
+    .where(
+        thread_items.c.team_id.in_(bindparam("team_ids", expanding=True)),
+        thread_items.c.assistant_thread_id.in_(bindparam("histories", expanding=True)),
+        thread_items.c.turn_id.in_(bindparam("turn_ids", expanding=True)),
+    )
+    .distinct()
+)
+_HAS_HISTORY = (
+    select(thread_items.c.position)
+    .join_from(
+        conversations,
+        thread_items,
+        thread_items.c.assistant_thread_id == conversations.c.assistant_thread_id,
+    )
+    .where(
+        conversations.c.team_id == bindparam("team_id"),
+        conversations.c.id == bindparam("conversation_id"),
+    )
+    .limit(1)
+)
+_AUTHORS = select(inbox.c.author_id).where(
+    inbox.c.team_id == bindparam("team_id"),
+    inbox.c.conversation_id == bindparam("conversation_id"),
+    inbox.c.ts.in_(bindparam("all_ts", expanding=True)),
+)
+
+# Nothing is kept of what a person who is not answered has said.
+_REFUSE = (
+    update(inbox)
+    .where(
+        inbox.c.team_id == bindparam("its_team"),
+        inbox.c.conversation_id == bindparam("its_conversation"),
+        inbox.c.ts == bindparam("its_ts"),
+    )
+    .values(outcome=Outcome.REFUSED.value, text="", files=[])
+)
+
+_REMOVED = (
+    select(turns.c.id, inbox.c.ts)
+    .join_from(turns, inbox, inbox.c.conversation_id == turns.c.conversation_id)
+    .where(
+        turns.c.team_id.in_(bindparam("team_ids", expanding=True)),
+        turns.c.id.in_(bindparam("turn_ids", expanding=True)),
+        inbox.c.seq.between(turns.c.first_seq, turns.c.last_seq),
+        inbox.c.deleted_at.is_not(None),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A turn's messages as history items, and who is refused, by the messages' ts."""
+
+    lease: Lease
+    items: Sequence[ThreadItem]
+    refused: Mapping[str, Refusal]
+
+
+async def prepare_turns(
+    transaction: Transaction, turns_of: Mapping[Lease, int], given: Sequence[Prepared]
+) -> None:
+    """Write what turns answer, once; `turns_of` are the histories of those held."""
+    named = {
+        "team_ids": list({lease.team_id for lease in turns_of}),
+        "turn_ids": [lease.turn_id for lease in turns_of],
+    }
+    prepared = await transaction.execute(
+        _ARE_PREPARED, {**named, "histories": list(turns_of.values())}
+    )
+    done = set(prepared.scalars())
+    left = [
+        each
+        for each in given
+        if each.lease in turns_of and each.lease.turn_id not in done
+    ]
+    for each in left:
+        if each.refused:
+            await _refuse(transaction, each)
+    removed = await transaction.execute(_REMOVED, named)
+    gone = {(row.id, row.ts) for row in removed}
+    await begin_items(
+        transaction,
+        ((each.lease, turns_of[each.lease], _without(each, gone)) for each in left),
+    )
+
+
+def _without(given: Prepared, gone: AbstractSet[tuple[int, str]]) -> list[ThreadItem]:
+    """Leave no text of what was removed since the claim."""
+    return [
+        replace(item, item=without_text(dict(item.item)))
+        if (given.lease.turn_id, item.ts) in gone
+        else item
+        for item in given.items
+    ]
+
+
+async def _refuse(transaction: Transaction, given: Prepared) -> None:
+    lease, refused = given.lease, given.refused
+    await transaction.execute(_REFUSE, _each(lease, refused))
+    await _step_back(transaction, lease, refused, is_empty=not given.items)
+
+
+async def _step_back(
+    transaction: Transaction,
+    lease: Lease,
+    refused: Mapping[str, Refusal],
+    *,
+    is_empty: bool,
+) -> None:
+    """Count those as absent who are never answered, and leave where nobody is."""
+    its = {"team_id": lease.team_id, "conversation_id": lease.conversation_id}
+    place = await hold_place(transaction, lease.team_id, lease.conversation_id)
+    outside = [
+        ts for ts, refusal in refused.items() if refusal is not Refusal.TOO_MANY_TURNS
+    ]
+    authors = await transaction.execute(_AUTHORS, {**its, "all_ts": outside})
+    place.part_with(set(authors.scalars()))
+    if is_empty and (await transaction.execute(_HAS_HISTORY, its)).first() is None:
+        place.leave()
+    await place.settle(transaction)
+
+
+def _each(lease: Lease, refused: Mapping[str, Refusal]) -> list[dict[str, Any]]:
+    return [
+        {
+            "its_team": lease.team_id,
+            "its_conversation": lease.conversation_id,
+            "its_ts": ts,
+        }
+        for ts in refused
+    ]
