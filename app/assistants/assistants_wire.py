@@ -1,15 +1,13 @@
 """The requests of the Assistants protocol, version 2, that are answered at once."""
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import msgspec
-import openai
 from openai import AsyncOpenAI
 
-from app.assistants import failures
 from app.assistants.assistants_events import (
     MessageBody,
     MessageList,
@@ -17,8 +15,7 @@ from app.assistants.assistants_events import (
     RunList,
 )
 from app.assistants.patience import Limits
-from app.assistants.streaming import ask
-from app.assistants.wire_errors import UNREADABLE
+from app.assistants.short_requests import ShortRequests, status_of, was_refused
 from app.domain import RunStatus
 from app.errors import AssistantError
 
@@ -38,7 +35,6 @@ _BUSY = re.compile(r"\brun_\S+ is active\b|already has an active run\b", re.IGNO
 _THREAD = re.compile(r"\bthread\b", re.IGNORECASE)
 _PAGE = 20
 
-_Body = TypeVar("_Body")
 _runs = msgspec.json.Decoder(RunList)
 _messages = msgspec.json.Decoder(MessageList)
 _run = msgspec.json.Decoder(RunBody)
@@ -52,27 +48,27 @@ class AssistantsWire:
     """
 
     def __init__(self, client: AsyncOpenAI, limits: Limits) -> None:
-        self._client = client
-        self._limits = limits
+        self._requests = ShortRequests(client, limits, HEADERS)
 
     async def add_message(
         self, thread_id: str, content: str, turn_id: int, *, deadline: float
     ) -> None:
         """Add what people said; the turn is noted with it."""
         body = {"role": "user", "content": content, "metadata": named(turn_id)}
-        await self._ask(f"{thread_path(thread_id)}/messages", body, deadline=deadline)
+        path = f"{thread_path(thread_id)}/messages"
+        await self._requests.post(path, body, deadline=deadline)
 
     async def run(self, thread_id: str, run_id: str, *, deadline: float) -> RunBody:
         """Return the run as it stands."""
-        found = await self._ask(run_path(thread_id, run_id), deadline=deadline)
-        return _read(_run, found)
+        path = run_path(thread_id, run_id)
+        return await self._requests.get(path, _run, deadline=deadline)
 
     async def runs(self, thread_id: str, *, deadline: float) -> Sequence[RunBody]:
         """Return the newest runs of a thread, the newest first."""
         path = f"{thread_path(thread_id)}/runs"
         asked = {"order": "desc", "limit": _PAGE}
-        found = await self._ask(f"{path}?{urlencode(asked)}", deadline=deadline)
-        return _read(_runs, found).data
+        path = f"{path}?{urlencode(asked)}"
+        return (await self._requests.get(path, _runs, deadline=deadline)).data
 
     async def messages(
         self, thread_id: str, run_id: str | None = None, *, deadline: float
@@ -82,25 +78,13 @@ class AssistantsWire:
         if run_id:
             asked["run_id"] = run_id
         path = f"{thread_path(thread_id)}/messages?{urlencode(asked)}"
-        found = _read(_messages, await self._ask(path, deadline=deadline)).data
-        return found[::-1]
+        found = await self._requests.get(path, _messages, deadline=deadline)
+        return found.data[::-1]
 
     async def cancel(self, thread_id: str, run_id: str, *, deadline: float) -> None:
         """Have the run end; it takes a while, as `cancelling`."""
         path = f"{run_path(thread_id, run_id)}/cancel"
-        await self._ask(path, {}, deadline=deadline)
-
-    async def _ask(
-        self, path: str, body: Mapping[str, Any] | None = None, *, deadline: float
-    ) -> bytes:
-        return await ask(
-            self._client,
-            path,
-            body,
-            headers=HEADERS,
-            limits=self._limits,
-            deadline=deadline,
-        )
+        await self._requests.post(path, {}, deadline=deadline)
 
 
 def thread_path(thread_id: str) -> str:
@@ -125,32 +109,14 @@ def is_active(run: RunBody) -> bool:
 
 def is_busy(error: AssistantError) -> bool:
     """Whether a request was refused because its thread has an active run."""
-    cause = error.__cause__
-    return (
-        isinstance(cause, openai.APIStatusError)
-        and cause.status_code == _REFUSED
-        and _BUSY.search(cause.message) is not None
-    )
+    return was_refused(error, _REFUSED, _BUSY)
 
 
 def is_refused(error: AssistantError) -> bool:
     """Whether the server did not take a request as things stand there."""
-    cause = error.__cause__
-    return isinstance(cause, openai.APIStatusError) and cause.status_code == _REFUSED
+    return status_of(error) == _REFUSED
 
 
 def is_gone(error: AssistantError) -> bool:
     """Whether the server does not have the thread any more."""
-    cause = error.__cause__
-    return (
-        isinstance(cause, openai.APIStatusError)
-        and cause.status_code == _NOT_FOUND
-        and _THREAD.search(cause.message) is not None
-    )
-
-
-def _read(decoder: msgspec.json.Decoder[_Body], found: bytes) -> _Body:
-    try:
-        return decoder.decode(found)
-    except UNREADABLE as error:
-        raise failures.unreadable() from error
+    return was_refused(error, _NOT_FOUND, _THREAD)
