@@ -7,12 +7,14 @@ asked lately. So this reads the newest page of those places and no more.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from slack_sdk.web.async_client import AsyncWebClient
 
 from app import telemetry
-from app.domain import IncomingMessage
+from app.domain import ChannelKind, IncomingMessage
 from app.errors import DatabaseUnavailable, PlaceClosed, RateLimited, SlackError
 from app.slack.bot import Bot
 from app.slack.incoming import read_event, valid_ts
@@ -76,37 +78,44 @@ class CatchUp:
         return await self._absences.take(self._worker_id)
 
     async def _read_all(self, absence: Absence) -> None:
-        places = await self._absences.known_places(self._bot.team_id, absence)
+        known = await self._absences.known_places(self._bot.team_id, absence)
+        places = deque(known)
         begin = max(absence.away_from - _BEFORE, absence.back_at - PAST_AFTER)
         budget = _Budget(self._pause)
-        for place in places:
+        while places and await budget.allows_a_call():
             if not self._is_alive():
                 # Whoever is, does it from the beginning.
                 return
             try:
-                if not await self._read(place, begin, budget):
-                    break
+                places += await self._read(places[0], begin)
+                places.popleft()
+            except RateLimited as error:
+                await budget.wait(error.retry_after)
             except PlaceClosed:
                 telemetry.count("catch_up.closed")
+                places.popleft()
             except SlackError as error:
                 telemetry.count("catch_up.refused")
                 log.info("not caught up", extra={"code": error.code})
                 break
         await self._absences.caught_up(absence)
 
-    async def _read(self, place: KnownPlace, begin: float, budget: "_Budget") -> bool:
-        """Take in what was said in one place; false once no call is left."""
-        while await budget.allows_a_call():
-            try:
-                page = await self._page(place, begin)
-            except RateLimited as error:
-                await budget.wait(error.retry_after)
+    async def _read(self, place: KnownPlace, begin: float) -> list[KnownPlace]:
+        """Take in what was said in one place; return threads that began there."""
+        page = await self._page(place, begin)
+        told = sorted(objects_at(page, "messages"), key=_written_at)
+        threads = []
+        for message in told:
+            read = self._as_sent(message, place)
+            # With any page of a thread comes its root.
+            if _written_at(message) < begin or not isinstance(read, IncomingMessage):
                 continue
-            for message in self._messages(page, place, begin):
-                telemetry.count("catch_up.messages")
-                await self._take_in(message)
-            return True
-        return False
+            telemetry.count("catch_up.messages")
+            await self._take_in(read)
+            is_ours = read.mentioned or place.kind is ChannelKind.IM
+            if place.thread_ts is None and is_ours and message.get("reply_count"):
+                threads.append(replace(place, thread_ts=read.ts))
+        return threads
 
     async def _page(self, place: KnownPlace, begin: float) -> object:
         telemetry.count("catch_up.calls")
@@ -121,23 +130,15 @@ class CatchUp:
         )
         return (await ask("conversations.replies", call)).data
 
-    def _messages(
-        self, page: object, place: KnownPlace, begin: float
-    ) -> Iterable[IncomingMessage]:
-        """What people wrote, oldest first; with any page comes a thread's root."""
-        found = [
-            read
-            for message in objects_at(page, "messages")
-            if float(valid_ts(text_at(message, "ts")) or 0) >= begin
-            and isinstance(read := self._as_sent(message, place), IncomingMessage)
-        ]
-        return sorted(found, key=lambda message: float(message.ts))
-
     def _as_sent(self, message: Payload, place: KnownPlace) -> object:
         # As it reads now: nobody has seen it otherwise, so it is no edit to us.
         event = {key: value for key, value in message.items() if key != "edited"}
         where = {"channel": place.channel_id, "channel_type": place.kind.value}
         return read_event({"event": {**event, "type": "message", **where}}, self._bot)
+
+
+def _written_at(message: Payload) -> float:
+    return float(valid_ts(text_at(message, "ts")) or 0)
 
 
 class _Budget:

@@ -138,6 +138,22 @@ async def test_of_a_thread_the_answers_are_taken_in_and_not_its_root(
     assert room.slack.called(REPLIES)[0]["ts"] == root
 
 
+async def test_a_thread_that_began_meanwhile_is_read_too(room: Room) -> None:
+    root, begun = said(20, f"<@{BOT.user_id}> how warm?"), {"thread_ts": at(20)}
+    room.slack.answers[HISTORY] = lambda _: answer(
+        said(30, "lunch?", thread_ts=at(30), reply_count=3),
+        {**root, **begun, "reply_count": 1},
+    )
+    room.slack.answers[REPLIES] = lambda asked: answer(
+        {**root, **begun}, said(25, "in the kitchen", thread_ts=asked["ts"])
+    )
+
+    texts = await room.look(AbsencesDouble(CHANNEL))
+
+    assert "in the kitchen" in texts
+    assert [call["ts"] for call in room.slack.called(REPLIES)] == [at(20)]
+
+
 async def test_a_limit_is_waited_for_and_the_same_place_asked_again(room: Room) -> None:
     answers = iter([limited(60), answer(said(20, "hi"))])
     room.slack.answers[HISTORY] = lambda _: next(answers)
