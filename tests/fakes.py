@@ -18,6 +18,9 @@ class RecordingReply:
         self.doubts: list[Doubt] = []
         self.ending: Ending | None = None
 
+    async def open(self) -> None:
+        """Nothing stands there yet."""
+
     def start_message(self, message_id: str) -> None:
         assert message_id
         self.messages.append("")

@@ -86,6 +86,8 @@ _REOPEN = (
         stop_by=None,
         error=None,
         blocked_by=None,
+        # A process of an earlier version leaves it where it ends a turn.
+        ending=None,
         end_position=None,
         resumed_by=None,
         doubt=None,
@@ -95,9 +97,15 @@ _REOPEN = (
         ended_at=None,
     )
 )
+# Below it are parts that were let go of: none of them ever moves again.
+_LET_GO = -1000
 _ANY_PART = reply_parts.alias("any_part")
 _LOWEST_NO = (
-    select(func.min(case((_ANY_PART.c.part_no < 0, _ANY_PART.c.part_no), else_=0)))
+    select(
+        func.min(
+            case((_ANY_PART.c.part_no < _LET_GO, _ANY_PART.c.part_no), else_=_LET_GO)
+        )
+    )
     .where(
         _ANY_PART.c.team_id == bindparam("its_team"),
         _ANY_PART.c.turn_id == bindparam("its_turn"),
@@ -111,11 +119,12 @@ _LET_GO_OF_DOUBTS = (
     .where(
         reply_parts.c.team_id == bindparam("its_team"),
         reply_parts.c.turn_id == bindparam("its_turn"),
+        reply_parts.c.part_no > _LET_GO,
         or_(reply_parts.c.ts.is_(None), reply_parts.c.kind == PartKind.NOTE.value),
     )
     .values(
         kind=PartKind.NOTE.value,
-        part_no=2 * _LOWEST_NO - 1 - reply_parts.c.part_no,
+        part_no=_LOWEST_NO - (reply_parts.c.part_no - _LET_GO),
     )
 )
 _GO_ON = (

@@ -38,6 +38,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 3
+_NOT_THROUGH = "I tried three times and did not get through."
 _PATIENCE = 1.0
 # How long a stop waits for the question to be in the history, and nobody longer.
 _GRACE = 1.0
@@ -107,6 +108,9 @@ class Answerer:
         DatabaseUnavailable when the turn must go on later from its last commit.
         """
         crash("C3")
+        if turn.attempt > MAX_ATTEMPTS + 1:
+            # Not even its reply can be opened.
+            return await self._free(turn, turn.ending or _GIVEN_UP)
         started = time.monotonic() - turn.age
         reply = await self.open_reply(turn)
         on_open(reply)
@@ -165,9 +169,9 @@ class Answerer:
 
     async def _run(self, turn: Turn, stop: TurnStop, reply: Reply) -> TurnRun | None:
         if turn.attempt >= MAX_ATTEMPTS:
-            if turn.is_prepared and turn.attempt == MAX_ATTEMPTS:
-                await self.runner.replay(turn, reply)
-            return _failed("crashed", "I tried three times and did not get through.")
+            if turn.attempt == MAX_ATTEMPTS:
+                await self._show_again(turn, reply)
+            return _failed("crashed", _NOT_THROUGH)
         if earlier := await self.store.stop_requested(turn.lease):
             stop.request(earlier)
         prepared = await until_stopped(
@@ -209,9 +213,8 @@ class Answerer:
             reply.attach(message)
 
     async def _abandoned(self, turn: Turn, reply: Reply) -> TurnRun:
-        if turn.is_prepared:
-            await self.runner.replay(turn, reply)
-        return TurnRun(run=Run(run_id="", status=RunStatus.CANCELLED))
+        await self._show_again(turn, reply)
+        return await self.runner.abandon(turn)
 
     async def _said_nothing(self, turn: Turn, ended: TurnRun) -> bool:
         """Whether people would miss nothing if the reply went away."""
@@ -269,6 +272,11 @@ class Answerer:
 
 
 _NOTHING_SAID = Ending(status=RunStatus.COMPLETED)
+_GIVEN_UP = Ending(
+    status=RunStatus.FAILED,
+    error=RunError(code="crashed", message=_NOT_THROUGH),
+    blocked_by="crashed",
+)
 _ABANDONED = Ending(status=RunStatus.CANCELLED, question_deleted=True)
 
 

@@ -57,7 +57,7 @@ class TurnRunner:
         doubt, unless its tool can find out.
         """
         if stop.is_set() and turn.is_prepared:
-            return await self._cancelled(turn)
+            return await self.abandon(turn)
         response = AssistantResponse(reply, store_data=store_data, stop=stop)
         passes = await self.ledger.calls(turn.lease) if turn.is_prepared else []
         passes = await self.toolbox.find_out(turn, passes)
@@ -100,6 +100,13 @@ class TurnRunner:
             await self.assistant.cancel(turn, run)
         return TurnRun(run=run, unfinished_text=response.pass_text)
 
+    async def abandon(self, turn: Turn) -> TurnRun:
+        """End what a former owner of the turn may have left running, if it had one."""
+        cancelled = Run(run_id="", status=RunStatus.CANCELLED)
+        if turn.is_prepared:
+            await self.assistant.cancel(turn, cancelled)
+        return TurnRun(run=cancelled)
+
     async def replay(self, turn: Turn, reply: Reply) -> None:
         """Tell a reply that is taken up what it has said already."""
         for number, text in enumerate(await self.assistant.said(turn)):
@@ -135,12 +142,6 @@ class TurnRunner:
                 made=len(passes) - len(last_pass),
             )
         return self.assistant.resume(turn)
-
-    async def _cancelled(self, turn: Turn) -> TurnRun:
-        """End what a former owner of the turn may have left running."""
-        cancelled = Run(run_id="", status=RunStatus.CANCELLED)
-        await self.assistant.cancel(turn, cancelled)
-        return TurnRun(run=cancelled)
 
     def _doubt(self, passes: Sequence[LedgerCall]) -> Doubt | None:
         """What a former owner of the turn has left unknown, as people are told."""

@@ -3,9 +3,11 @@
 import asyncio
 
 import pytest
+from sqlalchemy import text
 
-from app.domain import Ending, Outcome, RunStatus, Turn, TurnState
+from app.domain import Ending, Outcome, PartKind, ReplyPart, RunStatus, Turn, TurnState
 from app.storage.database import Database
+from app.storage.reply_parts import ReplyParts
 from app.storage.resumptions import Resumption, Resumptions
 from tests.contracts.queue_words import (
     ANA,
@@ -273,6 +275,40 @@ async def test_a_click_while_people_are_told_of_the_end_counts_when_they_are(
     again = await queue.claim_one()
     assert (again.turn_id == turn.turn_id) is is_retry
     assert not await queue.finish(again)
+
+
+async def test_an_end_that_an_earlier_version_left_behind_is_not_told_again(
+    queue: Queue, resumptions: Resumptions
+) -> None:
+    turn = await ended(queue)
+    async with queue.database.write() as transaction:
+        await transaction.execute(
+            text("""UPDATE turns SET ending = '{"status":"failed"}'""")
+        )
+
+    await resumptions.retry(TEAM, turn.turn_id, ANA)
+
+    assert (await queue.claim_one()).ending is None
+
+
+async def test_an_answer_can_be_tried_again_for_a_whole_bad_day(
+    queue: Queue, resumptions: Resumptions
+) -> None:
+    await ended(queue)
+    parts = ReplyParts(queue.database)
+    for number in range(34):
+        (turn_id,) = (await queue.rows("SELECT id FROM turns"))[0]
+        resumed = await resumptions.retry(TEAM, turn_id, ANA)
+        assert resumed.resumption is Resumption.GRANTED
+        turn = await queue.claim_one()
+        for part_no, kind in ((0, PartKind.TEXT), (-1, PartKind.NOTE)):
+            part = ReplyPart(part_no=part_no, kind=kind, post_key=f"{number}{kind}")
+            await parts.intend(turn.lease, part)
+        await queue.store.finish(turn.lease, FAILED, TurnState.FAILED)
+
+    kept = await parts.parts(turn.lease)
+    assert len(kept) == len({each.post_key for each in kept}) == 68
+    assert {0, -1} <= {each.part_no for each in kept}
 
 
 async def test_a_click_at_the_end_loses_to_what_was_written_meanwhile(

@@ -278,6 +278,27 @@ async def test_a_stop_asked_for_before_a_takeover_still_counts(stage: Stage):
     assert status_of(stage) is RunStatus.CANCELLED
 
 
+async def test_a_stop_before_a_takeover_ends_what_runs_and_shows_what_was_done(
+    stage: Stage,
+):
+    turn = await stage.turn()
+    await stage.store.prepare(turn.lease, (await stage.gather(turn)).items, {})
+    run = update(RunStatus.REQUIRES_ACTION, setting("kitchen", 23)).run
+    await stage.ledger.commit_pass(turn.lease, 1, run)
+    await stage.toolbox.call(
+        turn, 1, run.tool_calls, stop=asyncio.Event(), show=lambda _: None
+    )
+    await stage.inbox.request_stop(TEAM, turn.turn_id, BEN)
+    await stage.store.release(turn.lease)
+    assistant = ScriptedAssistant()
+
+    await stage.answer(await stage.claimed(), assistant)
+
+    assert status_of(stage) is RunStatus.CANCELLED
+    assert [each.status for each in assistant.cancelled] == [RunStatus.CANCELLED]
+    assert [each.message.type for each in stage.reply.data] == ["temperature_change"]
+
+
 async def test_the_ledger_knows_every_call_as_done_after_the_turn(stage: Stage):
     turn = await stage.turn()
     calls: Sequence[ToolCall] = (setting("kitchen", 23), setting("attic", 20, "c2"))

@@ -20,6 +20,13 @@ class DiesAtTheEnd(RecordingReply):
         raise LeaseLost(f"gone with {ending.status}")
 
 
+class OpensNever(RecordingReply):
+    """A reply whose former messages nobody can read."""
+
+    async def open(self) -> None:
+        raise ValueError("no reply")
+
+
 @pytest.fixture
 def stage(database: Database) -> Stage:
     return Stage(database=database)
@@ -68,6 +75,18 @@ async def test_an_end_that_can_never_be_told_still_frees_the_thread(stage: Stage
     stage.reply = DiesAtTheEnd()
 
     await stage.answer(replace(turn, attempt=4), ScriptedAssistant())
+
+    again = await stage.turn("and now?", when=5, thread=0)
+    assert [message.text for message in again.wanted] == ["and now?"]
+
+
+async def test_a_reply_that_can_never_be_opened_still_frees_the_thread(stage: Stage):
+    turn = await stage.turn()
+    stage.reply = OpensNever()
+
+    with pytest.raises(ValueError, match="no reply"):
+        await stage.answer(turn, ScriptedAssistant())
+    await stage.answer(replace(turn, attempt=5), ScriptedAssistant())
 
     again = await stage.turn("and now?", when=5, thread=0)
     assert [message.text for message in again.wanted] == ["and now?"]

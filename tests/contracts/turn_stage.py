@@ -111,6 +111,7 @@ class Stage:
         self, turn: Turn, assistant: ScriptedAssistant, stop: TurnStop | None = None
     ) -> bool:
         async def open_reply(_: Turn) -> RecordingReply:
+            await self.reply.open()
             return self.reply
 
         async def name_of(_: str, user_id: str) -> str:
