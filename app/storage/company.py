@@ -1,11 +1,11 @@
 """That a second person has joined a thread, until one answer has said so."""
 
-from sqlalchemy import bindparam, case, func, literal_column, select, update
+from sqlalchemy import bindparam, case, exists, func, literal_column, update
 
 from app.domain import Lease
 from app.storage.database import Database, Transaction
 from app.storage.places import Place
-from app.storage.tables import conversations, inbox, turns
+from app.storage.tables import conversations, inbox
 from app.storage.wakeup import Tell
 
 _NOTE = (
@@ -26,31 +26,20 @@ _NOTE = (
         )
     )
 )
-_TAKEN = (
-    select(conversations.c.taken_seq)
-    .where(
-        conversations.c.team_id == inbox.c.team_id,
-        conversations.c.id == inbox.c.conversation_id,
-    )
-    .scalar_subquery()
-)
-_NEWEST = (
-    select(func.max(turns.c.id))
-    .where(
-        turns.c.team_id == inbox.c.team_id,
-        turns.c.conversation_id == inbox.c.conversation_id,
-    )
-    .scalar_subquery()
+_IS_UNTAKEN = exists().where(
+    conversations.c.team_id == inbox.c.team_id,
+    conversations.c.id == inbox.c.conversation_id,
+    conversations.c.epoch == bindparam("its_epoch"),
+    conversations.c.taken_seq < inbox.c.seq,
 )
 _TAKE = (
     update(inbox)
     .where(
         inbox.c.team_id == bindparam("its_team"),
         inbox.c.conversation_id == bindparam("its_conversation"),
-        inbox.c.seq > _TAKEN,
         inbox.c.joined,
         ~inbox.c.wanted,
-        bindparam("its_turn") == _NEWEST,
+        _IS_UNTAKEN,
     )
     .values(joined=False)
     .returning(inbox.c.seq)
@@ -87,7 +76,7 @@ class Company:
                 {
                     "its_team": lease.team_id,
                     "its_conversation": lease.conversation_id,
-                    "its_turn": lease.turn_id,
+                    "its_epoch": lease.epoch,
                 },
             )
             return bool(taken.all())

@@ -1,8 +1,14 @@
 """That a second person has joined is said once, by whichever process can say it."""
 
+from app.domain import Ending, RunError, RunStatus, TurnState
 from app.storage.company import Company
 from app.storage.database import Database
-from tests.contracts.queue_words import BEN, CAT, Queue, said
+from app.storage.resumptions import Resumptions
+from tests.contracts.queue_words import ANA, BEN, CAT, TEAM, Queue, said
+
+FAILED = Ending(
+    status=RunStatus.FAILED, error=RunError(code="server_error", message="It broke.")
+)
 
 
 async def test_who_joins_by_a_mention_reads_it_under_their_own_answer(
@@ -35,6 +41,21 @@ async def test_who_joins_silently_is_told_of_by_the_newest_answer_alone(
 
     assert said_by == [False, True, False]
     assert not following.has_company
+
+
+async def test_an_answer_that_is_tried_again_elsewhere_is_left_alone(
+    database: Database,
+) -> None:
+    queue, company = Queue(database), Company(database)
+    await queue.add(said("one", mention=True))
+    turn = await queue.claim_one()
+    await queue.store.finish(turn.lease, FAILED, TurnState.FAILED)
+    await Resumptions(database).retry(TEAM, turn.turn_id, ANA)
+    again = await queue.claim_one()
+    await queue.add(said("I see", when=1, thread=0, by=BEN))
+
+    said_by = [await company.take(each.lease) for each in (turn, again)]
+    assert said_by == [False, True]
 
 
 async def test_what_no_process_could_say_is_said_by_the_next_answer(
