@@ -74,9 +74,9 @@ def _lines(history: Sequence[ThreadItem]) -> Iterator[Message]:
                 if line := line_of(item):
                     yield _USER, line
             case _, {"type": "function_call", "call_id": call_id, **rest}:
-                calls[call_id] = f"{rest.get('name')} {rest.get('arguments')}"
+                calls[str(call_id)] = f"{rest.get('name')} {rest.get('arguments')}"
             case _, {"call_id": call_id, "output": output}:
-                yield _ASSISTANT, f"({calls.get(call_id, 'tool')}: {output})"
+                yield _ASSISTANT, f"({calls.get(str(call_id), 'tool')}: {output})"
             case _, message:
                 if text := spoken(message):
                     yield _ASSISTANT, text

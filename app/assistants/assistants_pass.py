@@ -16,7 +16,7 @@ from app.assistants.assistants_events import (
     WireEvent,
     read_event,
 )
-from app.assistants.bounds import MOST_CALLS, MOST_TEXT
+from app.assistants.bounds import MOST_CALLS, MOST_PUT_OUT, MOST_TEXT
 from app.assistants.sse import ServerEvent
 from app.assistants.wire_errors import (
     UNREADABLE,
@@ -149,6 +149,8 @@ class RunReader:
             raise failures.too_large()
         opened = self._opened(message_id)
         self._texts.setdefault(message_id, []).append(text)
+        if len(self._texts) > MOST_PUT_OUT:
+            raise failures.too_large()
         return [*opened, TextDelta("thread.message.delta", text)]
 
     def _opened(self, message_id: str) -> Sequence[RunEvent]:

@@ -11,8 +11,9 @@ import httpx2
 from app.assistants import failures
 from app.assistants.sse import MAX_EVENT_BYTES
 
-# Of one pass: calls, and characters of text. Models write less than either.
+# Of one pass: calls, items of any kind, and characters of text. Models write less.
 MOST_CALLS = 128
+MOST_PUT_OUT = 1_000
 MOST_TEXT = 1_000_000
 # Of one stream, in bytes: a character of text travels in a hundred.
 MOST_STREAMED = 256 * 1024 * 1024

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from app.assistants import failures
-from app.assistants.bounds import MOST_CALLS, MOST_TEXT
+from app.assistants.bounds import MOST_CALLS, MOST_PUT_OUT, MOST_TEXT
 from app.assistants.items import parts_in, text_in
 from app.assistants.responses_events import (
     ENDINGS,
@@ -126,8 +126,7 @@ class PassReader:
                     self._notes.add(index)
                 return ()
             case ItemDone(item=item, output_index=index):
-                self._done[index] = item
-                return self._message_done(index, item)
+                return self._item_done(index, item)
             case ResponseChanged(response=response) if name in ENDINGS:
                 return self._ended(ENDINGS[name], response)
             case ResponseChanged(response=response):
@@ -149,6 +148,8 @@ class PassReader:
         if self._text_left < 0:
             raise failures.too_large()
         self._texts.setdefault(index, []).append(delta)
+        if len(self._texts) > MOST_PUT_OUT:
+            raise failures.too_large()
         if index in self._notes:
             return ()
         return [*self._opened(index), TextDelta("thread.message.delta", delta)]
@@ -162,6 +163,12 @@ class PassReader:
         self._run = replace(self._run, status=RunStatus.IN_PROGRESS)
         started = MessageStarted("thread.message.created", f"msg_{index}")
         return [*self._update(), started]
+
+    def _item_done(self, index: int, item: Item) -> Sequence[RunEvent]:
+        self._done[index] = item
+        if len(self._done) > MOST_PUT_OUT:
+            raise failures.too_large()
+        return self._message_done(index, item)
 
     def _message_done(self, index: int, item: Item) -> Sequence[RunEvent]:
         text = _text_of(item)
@@ -297,7 +304,7 @@ def _with_calls(items: Iterable[Item]) -> tuple[list[Item], tuple[ToolCall, ...]
         calls[call_id] = call
         its = {"call_id": call_id, "name": name, "arguments": arguments}
         completed.append({**item, **its})
-    if len(calls) > MOST_CALLS:
+    if len(calls) > MOST_CALLS or len(completed) > MOST_PUT_OUT:
         raise failures.too_large()
     return completed, tuple(calls.values())
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 from app.assistants.assistants_events import NAMES
 from app.assistants.assistants_input import whole_thread
 from app.assistants.assistants_pass import RunReader
-from app.assistants.bounds import MOST_CALLS, MOST_TEXT
+from app.assistants.bounds import MOST_CALLS, MOST_PUT_OUT, MOST_TEXT
 from app.assistants.conversation_items import Held, compared
 from app.assistants.passes import Reader
 from app.assistants.responses_input import excerpt, said_since_asked
@@ -212,3 +212,37 @@ def test_calls_with_endless_ids_are_told_apart_by_shorter_ones() -> None:
     ids = [each.call_id for each in run.tool_calls]
     assert len(set(ids)) == 2
     assert max(map(len, ids)) < 250
+
+
+def _event(name: str, data: object) -> ServerEvent:
+    return ServerEvent(name, json.dumps(data).encode())
+
+
+def test_an_answer_of_endlessly_many_messages_is_given_up() -> None:
+    def of_responses(number: int) -> ServerEvent:
+        delta = {"output_index": number, "delta": "x"}
+        return _event("response.output_text.delta", delta)
+
+    def of_items(number: int) -> ServerEvent:
+        done = {"output_index": number, "item": {"type": "reasoning"}}
+        return _event("response.output_item.done", done)
+
+    def of_threads(number: int) -> ServerEvent:
+        delta = {"content": [{"text": {"value": "x"}}]}
+        return _event("thread.message.delta", {"id": f"msg_{number}", "delta": delta})
+
+    readers = (PassReader(_NEW, first=True), *_readers())
+    for reader, made in zip(readers, (of_items, of_responses, of_threads), strict=True):
+        for number in range(MOST_PUT_OUT):
+            reader.read(made(number))
+        with pytest.raises(AssistantError, match="answer_too_large"):
+            reader.read(made(MOST_PUT_OUT))
+
+
+def test_a_response_with_endlessly_many_items_is_not_kept() -> None:
+    items = [{"type": "reasoning"}] * (MOST_PUT_OUT + 1)
+
+    with pytest.raises(AssistantError, match="answer_too_large"):
+        PassReader(_NEW, first=True).read(
+            _event("response.completed", {"response": {"output": items}})
+        )
