@@ -1,6 +1,7 @@
 """Processes and the schema: made by one of many, whole or not at all, and known."""
 
 import asyncio
+import shutil
 import signal
 import sqlite3
 from contextlib import AsyncExitStack, closing
@@ -35,38 +36,46 @@ async def test_replicas_that_start_together_make_one_schema(
             for _ in range(3)
         ]
         await asyncio.gather(*(each.says("/invite") for each in replicas))
-        ends = [await each.ends(signal.SIGTERM) for each in replicas]
+        ends = await asyncio.gather(*(each.ends(signal.SIGTERM) for each in replicas))
 
     assert [(each.code, each.err) for each in ends] == [(0, "")] * 3
+
+
+async def migrated_after_a_crash(folder: Path, url: str) -> None:
+    settings = {"DATABASE_URL": url}
+    dying = settings | {"THREADLINE_CRASH_AT": "C17"}
+    died = await run("migrate", folder=folder, settings=dying)
+    again = await run("migrate", folder=folder, settings=settings)
+
+    assert died.code == -signal.SIGKILL
+    assert (again.code, again.err) == (0, "")
+    assert await rows(url, "SELECT count(*) FROM turns") == [(0,)]
 
 
 async def test_a_crash_while_the_schema_is_changed_leaves_it_as_it_was(
     tmp_path: Path, new_postgres: NewDatabase
 ) -> None:
     file = f"sqlite:///{tmp_path / 'threadline.db'}"
-    for url in (file, new_postgres()):
-        settings = {"DATABASE_URL": url}
-        dying = settings | {"THREADLINE_CRASH_AT": "C17"}
-        died = await run("migrate", folder=tmp_path, settings=dying)
-        again = await run("migrate", folder=tmp_path, settings=settings)
 
-        assert died.code == -signal.SIGKILL
-        assert (again.code, again.err) == (0, "")
-        assert await rows(url, "SELECT count(*) FROM turns") == [(0,)]
+    await asyncio.gather(
+        migrated_after_a_crash(tmp_path, file),
+        migrated_after_a_crash(tmp_path, new_postgres()),
+    )
 
 
 async def test_a_schema_from_a_newer_version_is_refused_in_one_line(
-    tmp_path: Path,
+    tmp_path: Path, migrated_sqlite: Path
 ) -> None:
-    path = tmp_path / "threadline.db"
+    path = shutil.copy(migrated_sqlite, tmp_path / "threadline.db")
     sandbox = await Sandbox.start()
     settings = settings_for(sandbox, DATABASE_URL=f"sqlite:///{path}")
-    await run("migrate", folder=tmp_path, settings=settings)
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
         database.execute("UPDATE alembic_version SET version_num = '9999'")
 
-    served = await run("serve", folder=tmp_path, settings=settings)
-    looked = await run("doctor", folder=tmp_path, settings=settings)
+    served, looked = await asyncio.gather(
+        run("serve", folder=tmp_path, settings=settings),
+        run("doctor", folder=tmp_path, settings=settings),
+    )
     await sandbox.close()
 
     assert (served.code, served.out, served.err) == (2, "", f"{NEWER}\n")
