@@ -10,7 +10,7 @@ from app.sandbox.server import Sandbox
 from tests.scenarios import database
 from tests.scenarios.conftest import NewWorld, Setting
 from tests.scenarios.shown import with_postgres, with_sqlite
-from tests.scenarios.world import World, line_of, living
+from tests.scenarios.world import World, line_of, living, text_of
 
 ANSWER_NOW = "threadline_answer_now"
 GENERAL, DM = "#general", "dm:ana"
@@ -255,3 +255,31 @@ async def test_where_slack_allows_one_reading_a_minute_that_one_is_made(
         return [each.status for each in sandbox.calls("conversations.history")]
 
     await world.until(lambda: statuses() == [200, 429])
+
+
+@with_postgres
+async def test_what_waited_behind_an_answer_through_a_downtime_is_offered(
+    new_world: NewWorld, sandbox: Sandbox, setting: Setting
+) -> None:
+    url = setting.database_url
+    async with living(sandbox, url, over_http=setting.over_http) as before:
+        sandbox.model.rate = 20
+        root = await before.ask("@threadline tell me a long story")
+        await before.until(lambda: before.said(root))
+        await before.remark("say exactly: hello", thread_ts=root)
+    for past in (
+        "workers SET expires_at = expires_at",
+        "inbox SET received_at = received_at",
+        "turns SET claimed_at = claimed_at",
+    ):
+        await database.rows(url, f"UPDATE {past} - 1000")
+    sandbox.model.rate = 0
+
+    world = await new_world()
+
+    await world.until(lambda: len(world.said(root)) == 2)
+    story, line = world.said(root)
+    await world.until(lambda: line_of(world.said(root)[0]).startswith("expired"))
+    await click(world, line)
+    await world.until(lambda: [m for m in world.said(root) if text_of(m) == "hello"])
+    assert world.said(root)[0].ts == story.ts
