@@ -269,6 +269,7 @@ async def _start_answering(
         worker=worker,
         replies=replies,
         late_lines=late_lines,
+        access=access,
     )
     stack.push_async_callback(intake.close)
     answerer = Answerer(
@@ -368,6 +369,7 @@ def _intake(
     worker: Worker,
     replies: Replies,
     late_lines: LateLines,
+    access: Access,
 ) -> Intake:
     return Intake(
         inbox=Inbox(database, policy),
@@ -379,6 +381,7 @@ def _intake(
         more_people=replies.more_people,
         late_found=late_lines.hurry,
         tell=outbound.post_ephemeral,
+        access_in_doubt=access.doubt,
     )
 
 

@@ -76,6 +76,7 @@ def our_routes(web_app: web.Application, database: Database) -> None:
         request_local_stop=lambda _: False,
         more_people=lambda *_: None,
         late_found=lambda: None,
+        access_in_doubt=lambda: None,
         tell=tell,
     )
     clicks = Clicks(

@@ -189,6 +189,18 @@ class Acts:
         }
         self._send("agent_session_stopped", event)
 
+    def uninstall(self) -> None:
+        """Remove the app from the workspace, its token with it."""
+        core, identity = self._core, self._workspace.identity
+        core.token_refused = core.token_refused or "account_inactive"
+        revoked = {"oauth": [], "bot": [identity.bot_user_id]}
+        for event in (
+            {"type": "tokens_revoked", "tokens": revoked},
+            {"type": "app_uninstalled"},
+        ):
+            told = {**event, "event_ts": self._workspace.next_ts()}
+            self._send(str(event["type"]), told)
+
     def _send(self, name: str, event: Json) -> None:
         if name in self._core.subscriptions:
             self._core.dispatcher.event(self._core.events.wrapped(event))

@@ -31,6 +31,7 @@ POST /control/bot      {user, channel, joined}        invite or remove the bot
 POST /control/archive  {channel}
 POST /control/fault    {target, kind, count?, value?}
 POST /control/token    {error?}                       refuse the bot's token, or not
+POST /control/uninstall {}                            remove the app
 POST /control/limit    {method, per_minute?, burst?, shape?, enabled?}
 POST /control/refresh  {reason?, count?}              replace the oldest sockets
 GET /control/stream    Server-Sent Events, see stream.py
@@ -81,6 +82,7 @@ class Control:
             "archive": self._archive,
             "fault": self._fault,
             "token": self._token,
+            "uninstall": self._uninstall,
             "limit": self._limit,
             "refresh": self._refresh,
         }
@@ -240,6 +242,10 @@ class Control:
     def _token(self, given: Json) -> Json:
         error = given.get("error")
         self._core.token_refused = str(error) if error else None
+        return {}
+
+    def _uninstall(self, _: Json) -> Json:
+        self._acts.uninstall()
         return {}
 
     def _limit(self, given: Json) -> Json:

@@ -411,6 +411,10 @@ class Sandbox:
         """Take the bot's token no more, with this word; None: take it again."""
         self.core.token_refused = code
 
+    async def uninstall(self) -> None:
+        """Remove the app: Slack tells it twice, in no order, and takes its token."""
+        self._acts.uninstall()
+
     def clear_faults(self) -> None:
         """Let everything go well again."""
         self.core.faults.clear()

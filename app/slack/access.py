@@ -32,7 +32,7 @@ class Access:
         self._now = now
         self._sleep = sleep
         self._refused_by: str | None = None
-        self._refused = asyncio.Event()
+        self._in_doubt = asyncio.Event()
         self._pause = _FIRST_PAUSE
         self._granted_at = float("-inf")
 
@@ -54,23 +54,33 @@ class Access:
             # Where it comes and goes, it is not asked ever faster.
             if self._now() - self._granted_at > _LONGEST_PAUSE:
                 self._pause = _FIRST_PAUSE
+            self._in_doubt.set()
         self._refused_by = code
-        self._refused.set()
+
+    def doubt(self) -> None:
+        """Somebody says that it is over: see at once whether it is."""
+        self._in_doubt.set()
 
     async def regain(self) -> None:
         """Wait until the token is refused, and then until it is taken again."""
-        await self._refused.wait()
+        await self._in_doubt.wait()
+        self._in_doubt.clear()
+        if self._refused_by is None:
+            await self._look()
         while self._refused_by:
             await self._sleep(self._pause)
             self._pause = min(_LONGEST_PAUSE, self._pause * 2)
-            try:
-                await self._probe()
-            except AccessLost as error:
-                self._refused_by = error.code
-            except SlackError as error:
-                log.info("no word on the token", extra={"error": error.code})
-            else:
+            await self._look()
+
+    async def _look(self) -> None:
+        try:
+            await self._probe()
+        except AccessLost as error:
+            self.lost(error.code)
+        except SlackError as error:
+            log.info("no word on the token", extra={"error": error.code})
+        else:
+            if self._refused_by:
                 log.warning("Slack takes the token again")
-                self._refused_by = None
                 self._granted_at = self._now()
-        self._refused.clear()
+            self._refused_by = None

@@ -14,7 +14,7 @@ from app import telemetry
 from app.slack.bot import Bot
 from app.slack.clicks import Clicks
 from app.slack.intake import Intake
-from app.slack.listeners import actions, catch_all, messages, sessions
+from app.slack.listeners import actions, catch_all, lifecycle, messages, sessions
 from app.slack.payloads import Kind, Payload, installed_team, kind_of
 
 log = logging.getLogger(__name__)
@@ -48,6 +48,7 @@ def build_bolt(
     messages.listen(bolt, bot, intake)
     actions.listen(bolt, bot, clicks)
     sessions.listen(bolt, bot, intake)
+    lifecycle.listen(bolt, intake)
     catch_all.listen(bolt)
     return bolt
 

@@ -73,6 +73,7 @@ class Intake:
         more_people: Callable[[SlackThread], None],
         late_found: Callable[[], None],
         tell: Tell,
+        access_in_doubt: Callable[[], None],
     ) -> None:
         self._inbox = inbox
         self._people = people
@@ -83,6 +84,7 @@ class Intake:
         self._more_people = more_people
         self._late_found = late_found
         self._tell = tell
+        self._access_in_doubt = access_in_doubt
         self._telling: set[asyncio.Task[None]] = set()
 
     async def message(self, message: IncomingMessage) -> None:
@@ -129,6 +131,10 @@ class Intake:
         is_known = await self._inbox.request_stop(thread.team_id, turn_id, user_id)
         if not (is_here or is_known):
             self.tell_later(thread, user_id, _FINISHED)
+
+    def access_revoked(self) -> None:
+        """Slack says that the app was removed, or its token; or was, a while ago."""
+        self._access_in_doubt()
 
     async def session_stopped(self, stop: SessionStop) -> None:
         """End the turn that Slack's own Stop was pressed for, if it still goes on."""

@@ -186,6 +186,7 @@ def intake_around(
         request_local_stop=told.stop,
         more_people=told.joined.append,
         late_found=lambda: None,
+        access_in_doubt=lambda: None,
         tell=told.tell,
     )
     return intake, told

@@ -43,6 +43,25 @@ def test_a_refused_token_is_tried_again_ever_more_slowly_until_it_is_taken() -> 
     virtually(main)
 
 
+def test_a_token_that_is_said_to_be_revoked_is_tried_at_once() -> None:
+    async def main(clock: Clock) -> None:
+        slack = Slack(clock)
+        access = Access(slack.probe, now=clock.now)
+        access.doubt()
+        await access.regain()
+        assert access.is_granted
+        assert slack.asked == [clock.now()]
+        slack.takes_it_at = clock.now() + 5
+        access.doubt()
+        watch = asyncio.create_task(access.regain())
+        await asyncio.sleep(0.5)
+        assert access.refused_by == "account_inactive"
+        await watch
+        assert access.is_granted
+
+    virtually(main)
+
+
 def test_an_outage_tells_nothing_about_the_token() -> None:
     async def main(clock: Clock) -> None:
         slack = Slack(clock, is_away_until=clock.now() + 10)

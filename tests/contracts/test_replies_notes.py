@@ -27,13 +27,13 @@ def test_an_answer_that_took_long_is_told_after_its_end() -> None:
     in_a_house(story)
 
 
-def test_a_program_that_asked_is_not_called() -> None:
+def test_where_only_programs_have_asked_nobody_is_called() -> None:
     async def story(house: House) -> None:
         house.notify_after, house.bots = 120, frozenset({"U1"})
         reply = await house.open()
         await type_in(reply, "It is done.")
         await reply.finish(LONG)
-        assert house.seen == [ANSWER, "My answer is ready, after 3 min 5 s."]
+        assert house.seen == [ANSWER]
 
     in_a_house(story)
 

@@ -52,3 +52,19 @@ async def test_a_refused_token_is_no_reason_to_call_again_and_again(
 
 def refused(world: World, code: str, method: str | None = None) -> list[object]:
     return [each for each in world.sandbox.calls(method) if each.error == code]
+
+
+@with_postgres
+async def test_an_app_that_is_removed_is_not_ready_before_anybody_asks(
+    world: World,
+) -> None:
+    await world.sandbox.uninstall()
+
+    await world.until(lambda: refused(world, "account_inactive", "auth.test"))
+    status, told = await asked(world, "/readyz")
+    assert (status, told) == (
+        503,
+        "not ready: Slack refuses the token (account_inactive)\n",
+    )
+    took = [each.status for each in world.sandbox.deliveries("tokens_revoked")]
+    assert took == [200]

@@ -8,7 +8,7 @@ import yaml
 
 from app.slack.bot import NEEDED_SCOPES
 from app.slack.http import PATH
-from app.slack.listeners import catch_all, messages, sessions
+from app.slack.listeners import catch_all, lifecycle, messages, sessions
 
 MANIFEST = Path(__file__).parents[2] / "manifest.yml"
 
@@ -44,7 +44,12 @@ def events(manifest: dict[str, Any]) -> list[str]:
 def test_every_event_that_is_listened_to_is_subscribed_and_no_other(
     events: list[str],
 ) -> None:
-    listened = {*messages.EVENTS, sessions.EVENT, *catch_all.COUNTED_EVENTS}
+    listened = {
+        *messages.EVENTS,
+        sessions.EVENT,
+        *lifecycle.EVENTS,
+        *catch_all.COUNTED_EVENTS,
+    }
 
     assert {event.split(".")[0] for event in events} == listened
 

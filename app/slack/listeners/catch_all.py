@@ -13,12 +13,10 @@ from app.slack.payloads import Payload, text_at
 COUNTED_EVENTS = (
     "app_context_changed",
     "app_home_opened",
-    "app_uninstalled",
     "member_joined_channel",
     "member_left_channel",
     "reaction_added",
     "reaction_removed",
-    "tokens_revoked",
 )
 
 _ANYTHING = re.compile("")

@@ -245,7 +245,11 @@ class EditedReply:
     async def _tell_news(self, ending: Ending) -> None:
         """Call who asked, if they have reason not to look here any more."""
         told = news(ending, self._askers, self._desk.notify_after)
-        if told and not (self._error or self._is_silent):
+        if not told or self._error or self._is_silent:
+            return
+        team_id = self._turn.lease.team_id
+        people = [not await self._desk.is_bot(team_id, each) for each in told.people]
+        if any(people):
             await self._notes.post(told)
 
     @property
