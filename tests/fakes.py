@@ -49,8 +49,9 @@ class RecordingReply:
         self.doubts.append(doubt)
         return True
 
-    async def withdraw(self) -> None:
+    async def withdraw(self) -> str | None:
         self.is_withdrawn = True
+        return None
 
     async def finish(self, ending: Ending) -> str | None:
         self.ending = ending

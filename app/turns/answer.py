@@ -139,8 +139,8 @@ class Answerer:
         return await reply.ask(doubt)
 
     async def _withdraw(self, turn: Turn, reply: Reply, ending: Ending) -> bool:
-        await reply.withdraw()
-        return await self._free(turn, ending)
+        blocked_by = await reply.withdraw()
+        return await self._free(turn, replace(ending, blocked_by=blocked_by))
 
     async def _tell(self, turn: Turn, reply: Reply, ending: Ending) -> bool:
         if turn.attempt > MAX_ATTEMPTS:

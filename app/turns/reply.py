@@ -42,8 +42,8 @@ class Reply(Protocol):
         False where nobody can be asked.
         """
 
-    async def withdraw(self) -> None:
-        """Take back the first sign: nothing will be said."""
+    async def withdraw(self) -> str | None:
+        """Take back the first sign: nothing will be said. Returns as `finish` does."""
 
     async def finish(self, ending: Ending) -> str | None:
         """Wait until the reader has the final text and status.

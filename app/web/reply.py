@@ -90,9 +90,10 @@ class LineReply:
         """Ask nobody: who reads the lines can't come back to them."""
         return False
 
-    async def withdraw(self) -> None:
+    async def withdraw(self) -> str | None:
         """End without a word."""
         self._lines.close()
+        return None
 
     async def finish(self, ending: Ending) -> str | None:
         """End the lines, with a word about what went wrong."""

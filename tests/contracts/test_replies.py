@@ -13,6 +13,8 @@ from app.domain import (
 )
 from app.errors import (
     CredentialsRefused,
+    PlaceClosed,
+    SlackUnavailable,
 )
 from tests.contracts.reply_stage import (
     DONE,
@@ -346,6 +348,31 @@ def test_the_text_so_far_stays_when_the_turn_is_stopped() -> None:
         assert house.seen == [
             "Once upon a time **there\n— cancelled · stopped by Ben after 4 s\n[Retry]"
         ]
+
+    in_a_house(story)
+
+
+def test_a_reply_taken_back_leaves_no_post_behind_whose_answer_was_lost() -> None:
+    async def story(house: House) -> None:
+        lost = SlackUnavailable("timeout")
+        house.slack.fail("chat.postMessage", lost, is_taken=True)
+        house.slack.fail("conversations.replies", lost)
+        await house.open()
+        await asyncio.sleep(2.5)
+        assert house.seen
+        second = await house.take_over()
+        assert await second.withdraw() is None
+        assert house.seen == []
+
+    in_a_house(story)
+
+
+def test_a_reply_that_cannot_be_taken_back_says_why() -> None:
+    async def story(house: House) -> None:
+        house.slack.fail("chat.postMessage", PlaceClosed("thread_gone"))
+        reply = await house.open()
+        await asyncio.sleep(3)
+        assert await reply.withdraw() == "thread_gone"
 
     in_a_house(story)
 

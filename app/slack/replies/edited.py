@@ -187,17 +187,20 @@ class EditedReply:
             part.paint_at = min(part.paint_at, at)
         self._offer_post()
 
-    async def withdraw(self) -> None:
-        """Take back the first sign: nothing will be said. Raises LeaseLost."""
-        if self._is_closed:
-            return
-        self._standing.ending = Ending(status=RunStatus.COMPLETED)
-        self._story.give_up()
-        try:
-            await self._remove_surplus()
-            await self._sign.clear()
-        finally:
-            self._close(None)
+    async def withdraw(self) -> str | None:
+        """Take back the first sign: nothing will be said.
+
+        Returns Slack's word for what kept it from that, and raises as `finish` does.
+        """
+        if not self._is_closed:
+            self._standing.ending = Ending(status=RunStatus.COMPLETED)
+            self._story.give_up()
+            try:
+                await self._remove_surplus()
+                await self._sign.clear()
+            finally:
+                self._close(None)
+        return self._blocked_by()
 
     async def ask(self, doubt: Doubt) -> bool:
         """Show that a person must decide, and call who has asked.

@@ -164,6 +164,9 @@ class Posting:
                 part.sealed_as = sealed_as
 
     async def _remove(self, part: Part) -> bool:
+        if part.is_in_doubt:
+            part.ts = await self._lookup.find(part.post_key)
+            part.is_in_doubt = False
         if part.ts is not None:
             # Somebody may have removed it before us, or nobody may.
             with suppress(MessageGone, PlaceClosed):
