@@ -22,7 +22,7 @@ from app.domain import (
 from app.slack.replies.edited import EditedReply
 from app.slack.replies.replies import Replies
 from app.turns.reply import Reply
-from tests.fakes_clock import Clock, virtually
+from bench.virtual import Clock, virtually
 from tests.unit.slack.outward.slack_in_memory import (
     DataInMemory,
     PartsInMemory,

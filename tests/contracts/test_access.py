@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from app.errors import AccessLost, SlackUnavailable
 from app.slack.access import Access
-from tests.fakes_clock import Clock, virtually
+from bench.virtual import Clock, virtually
 
 
 @dataclass

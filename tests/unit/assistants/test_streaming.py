@@ -11,7 +11,7 @@ from app.assistants.patience import Limits, Patience
 from app.assistants.sse import ServerEvent
 from app.assistants.streaming import ServerStream
 from app.errors import AssistantRefused, AssistantUnavailable, StreamEndedEarly
-from tests.fakes_clock import Clock, virtually
+from bench.virtual import Clock, virtually
 
 _LIMITS = Limits(first_event=120, gap=180, run=600)
 

@@ -12,7 +12,7 @@ from app.slack.gate import check
 from app.slack.outbound import Outbound
 from app.storage.data_messages import DataMessages
 from app.storage.reply_parts import ReplyParts
-from tests.fakes_clock import Clock
+from bench.virtual import Clock
 
 
 @dataclass

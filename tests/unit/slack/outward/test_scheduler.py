@@ -17,7 +17,7 @@ from app.errors import (
 )
 from app.slack.replies.message import Message, Method, Priority
 from app.slack.replies.scheduler import EditScheduler
-from tests.fakes_clock import Clock, virtually
+from bench.virtual import Clock, virtually
 
 
 class Board:

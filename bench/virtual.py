@@ -35,6 +35,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         super().__init__(self._virtual)
 
     def time(self) -> float:
+        """Seconds since the loop began."""
         return self._virtual.now
 
 
@@ -42,9 +43,11 @@ class Clock:
     """The virtual loop's clock, as parts of the program want to be given it."""
 
     def now(self) -> float:
+        """Seconds since the loop began."""
         return asyncio.get_running_loop().time()
 
     async def sleep_until(self, moment: float) -> None:
+        """Wait for `moment`, not at all if it is past."""
         await asyncio.sleep(max(0.0, moment - self.now()))
 
 
