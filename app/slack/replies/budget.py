@@ -1,6 +1,9 @@
 """Token buckets: how often a method of Slack's may be called."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from app.slack.replies.message import Method
 
 # Sums of many small refills miss a whole token by rounding alone.
 _ROUNDING = 1e-9
@@ -23,14 +26,23 @@ POSTS = Rate(4, 10)
 POSTS_PER_CHANNEL = Rate(1, 2)
 # Slack: "special" for assistant.threads.setStatus; its own budget, not published.
 STATUSES = Rate(4, 30)
+RATES = {Method.POST: POSTS, Method.UPDATE: UPDATES, Method.STATUS: STATUSES}
+
+
+def _unheard() -> None:
+    pass
 
 
 class Bucket:
-    """A budget of calls; a pause that Slack asks for holds all of it back."""
+    """A budget of calls; a pause that Slack asks for holds all of it back.
 
-    __slots__ = ("_as_of", "_rate", "_tokens")
+    One whose tokens come from outside calls `on_change` when there are more of them.
+    """
+
+    __slots__ = ("_as_of", "_rate", "_tokens", "on_change")
 
     def __init__(self, rate: Rate, now: float) -> None:
+        self.on_change: Callable[[], None] = _unheard
         self._rate = rate
         self._tokens = rate.burst
         self._as_of = now
@@ -41,7 +53,10 @@ class Bucket:
         return self._rate.burst
 
     def ready_at(self, now: float, need: float = 1.0) -> float:
-        """When `need` tokens are there, if nobody takes any before."""
+        """When `need` tokens are there, if nobody takes any before.
+
+        Infinite where nobody knows yet; `on_change` is called then in time.
+        """
         self._refill(now)
         missing = need - self._tokens
         if missing <= _ROUNDING and self._as_of <= now:
@@ -56,6 +71,13 @@ class Bucket:
     def give_back(self) -> None:
         """Return a token that was taken and not used."""
         self._tokens = min(self._rate.burst, self._tokens + 1)
+
+    def succeeded(self, now: float) -> None:
+        """Slack has taken a call."""
+
+    def refused(self, now: float, retry_after: float) -> None:
+        """Slack wants no call for so many seconds."""
+        self.pause(now + retry_after)
 
     def pause(self, until: float) -> None:
         """Let nothing through before `until`, then one call, then the usual pace."""

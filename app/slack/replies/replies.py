@@ -14,7 +14,7 @@ from app.slack.outbound import Outbound
 from app.slack.replies.desk import Desk, FirstPaint, nobody
 from app.slack.replies.edited import EditedReply
 from app.slack.replies.message import Message, Method, Priority, Send
-from app.slack.replies.scheduler import EditScheduler
+from app.slack.replies.scheduler import BucketOf, EditScheduler
 from app.slack.text import plain_text
 from app.storage.data_messages import DataMessages
 from app.storage.reply_parts import ReplyParts
@@ -51,7 +51,7 @@ class Replies:
     `allowed_link_hosts` are always live. Who asked is told of an answer that took more
     than `notify_after` seconds, unless that is 0.
     `trusts_tools` says that no tool's result can hold what outsiders wrote. `now` and
-    `sleep_until` are one monotonic clock in seconds.
+    `sleep_until` are one monotonic clock in seconds, `bucket_of` is the scheduler's.
     """
 
     def __init__(
@@ -67,10 +67,13 @@ class Replies:
         first_paint: str = FirstPaint.SNAPPY,
         allowed_link_hosts: frozenset[str] = frozenset(),
         trusts_tools: bool = True,
+        bucket_of: BucketOf | None = None,
         now: Callable[[], float] = time.monotonic,
         sleep_until: Callable[[float], Awaitable[None]] = _sleep_until,
     ) -> None:
-        self._scheduler = EditScheduler(now=now, sleep_until=sleep_until)
+        self._scheduler = EditScheduler(
+            now=now, sleep_until=sleep_until, bucket_of=bucket_of
+        )
         self._allowed_link_hosts = allowed_link_hosts
         self._trusts_tools = trusts_tools
         self._latest: OrderedDict[SlackThread, EditedReply] = OrderedDict()

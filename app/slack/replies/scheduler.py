@@ -17,16 +17,11 @@ from itertools import count
 from weakref import WeakSet
 
 from app.errors import DatabaseUnavailable, RateLimited, SlackUnavailable
-from app.slack.replies.budget import (
-    POSTS,
-    POSTS_PER_CHANNEL,
-    STATUSES,
-    UPDATES,
-    Bucket,
-)
+from app.slack.replies.budget import POSTS_PER_CHANNEL, RATES, Bucket
 from app.slack.replies.message import Message, Method, Priority
 
-_RATES = {Method.POST: POSTS, Method.UPDATE: UPDATES, Method.STATUS: STATUSES}
+BucketOf = Callable[[str, Method], Bucket]
+
 # So much of a token is kept for the end of each message that is still growing.
 _RESERVE = 0.5
 _MANY_CHANNELS = 2_000
@@ -59,6 +54,8 @@ class EditScheduler:
     """Sends what was marked as changed, as soon as the budgets allow.
 
     `now` is a monotonic clock in seconds, `sleep_until` waits for a moment on it.
+    `bucket_of` gives the budget of a workspace for one method, asked once for each;
+    left out, this process has all that Slack documents.
     """
 
     def __init__(
@@ -66,12 +63,15 @@ class EditScheduler:
         *,
         now: Callable[[], float],
         sleep_until: Callable[[float], Awaitable[None]],
+        bucket_of: BucketOf | None = None,
     ) -> None:
         self._now = now
         self._sleep_until = sleep_until
+        self._bucket_of = bucket_of or self._local_bucket
         self._lanes: dict[tuple[str, Method], _Lane] = {}
         self._channels: dict[tuple[str, str], Bucket] = {}
         self._changed: deque[Message] = deque()
+        self._refilled: list[_Lane] = []
         self._timers: list[tuple[float, int, int, Message | _Lane]] = []
         self._order = count()
         self._wake = asyncio.Event()
@@ -145,7 +145,8 @@ class EditScheduler:
     def _dispatch(self) -> float | None:
         """Send all that may go now; return when there may be more to do."""
         now = self._now()
-        lanes: dict[int, _Lane] = {}
+        lanes = {id(lane): lane for lane in self._refilled}
+        self._refilled.clear()
         while self._changed:
             self._place(self._changed.popleft(), now, lanes)
         while self._timers and self._timers[0][0] <= now:
@@ -220,13 +221,14 @@ class EditScheduler:
         error = asyncio.CancelledError() if call.cancelled() else call.exception()
         match error:
             case None if call.result():
+                lane.bucket.succeeded(now)
                 message.sent(now)
             case None:
                 lane.bucket.give_back()
                 if method is Method.POST:
                     self._channel(message, now).give_back()
             case RateLimited(retry_after=seconds):
-                lane.bucket.pause(now + seconds)
+                lane.bucket.refused(now, seconds)
                 message.refused_for_now(now)
             case SlackUnavailable() | DatabaseUnavailable():
                 message.failed(error, now)
@@ -248,8 +250,17 @@ class EditScheduler:
     def _lane(self, team_id: str, method: Method) -> _Lane:
         key = (team_id, method)
         if key not in self._lanes:
-            self._lanes[key] = _Lane(Bucket(_RATES[method], self._now()))
+            lane = self._lanes[key] = _Lane(self._bucket_of(team_id, method))
+            lane.bucket.on_change = lambda: self._refill(lane)
         return self._lanes[key]
+
+    def _local_bucket(self, _team_id: str, method: Method) -> Bucket:
+        return Bucket(RATES[method], self._now())
+
+    def _refill(self, lane: _Lane) -> None:
+        if lane.ready:
+            self._refilled.append(lane)
+            self._wake.set()
 
     def _channel(self, message: Message, now: float) -> Bucket:
         key = (message.team_id, message.channel_id)

@@ -1,9 +1,7 @@
 """When edits are sent: on a virtual clock, whatever happens in whatever order."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
 from itertools import pairwise
-from typing import Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -15,79 +13,15 @@ from app.errors import (
     RateLimited,
     SlackUnavailable,
 )
-from app.slack.replies.message import Message, Method, Priority
+from app.slack.replies.message import Method, Priority
 from app.slack.replies.scheduler import EditScheduler
-from bench.virtual import Clock, virtually
-
-
-class Board:
-    """Where messages are sent to; remembers what was shown and when."""
-
-    def __init__(self, clock: Clock) -> None:
-        self.clock = clock
-        self.scheduler = EditScheduler(now=clock.now, sleep_until=clock.sleep_until)
-        self.calls: list[tuple[float, str, Method, str]] = []
-
-    def all(self, method: Method) -> list[float]:
-        return [at for at, _, used, _ in self.calls if used is method]
-
-
-class Writer:
-    """One growing text, sent by a message of its own."""
-
-    def __init__(
-        self, board: Board, name: str, channel: str = "C1", team: str = "T1"
-    ) -> None:
-        self.board = board
-        self.name = name
-        self.text = ""
-        self.shown: list[str] = []
-        self.faults: list[BaseException] = []
-        self.latency = 0.1
-        self.in_flight = 0
-        self.message = Message(team, channel, self._send)
-
-    def write(self, text: str, priority: Priority = Priority.TEXT) -> None:
-        self.text += text
-        self.board.scheduler.mark_dirty(self.message, priority)
-
-    async def finish(self) -> None:
-        self.board.scheduler.mark_dirty(self.message, Priority.FINAL)
-        await self.message.settled()
-
-    async def _send(self) -> bool:
-        text, method = self.text, self.message.method
-        if self.shown and self.shown[-1] == text:
-            return False
-        self.in_flight += 1
-        assert self.in_flight == 1
-        self.board.calls.append((self.board.clock.now(), self.name, method, text))
-        await asyncio.sleep(self.latency)
-        self.in_flight -= 1
-        if self.faults:
-            raise self.faults.pop(0)
-        self.shown.append(text)
-        if method is Method.POST:
-            self.message.method = Method.UPDATE
-            self.board.scheduler.started_growing(self.message)
-        return True
-
-
-def on_a_board(story: Callable[[Board], Coroutine[Any, Any, None]]) -> None:
-    async def main(clock: Clock) -> None:
-        board = Board(clock)
-        await story(board)
-        await board.scheduler.close()
-
-    virtually(main)
-
-
-def at_most(times: list[float], count: int, seconds: float) -> bool:
-    """Whether no window of so many seconds holds more calls than that."""
-    return all(
-        times[index + count] - times[index] >= seconds - 1e-6
-        for index in range(len(times) - count)
-    )
+from tests.unit.slack.outward.board import (
+    Board,
+    LentBucket,
+    Writer,
+    at_most,
+    on_a_board,
+)
 
 
 def test_a_change_is_sent_at_once_and_the_newest_text_wins() -> None:
@@ -381,6 +315,41 @@ def test_thousands_of_messages_settle_and_are_forgotten() -> None:
         ]
         assert held == []
         assert not any(lane.growing for lane in board.scheduler._lanes.values())
+
+    on_a_board(story)
+
+
+def test_tokens_from_elsewhere_are_waited_for_and_used_as_they_come() -> None:
+    async def story(board: Board) -> None:
+        lent = LentBucket()
+        board.use(lambda _team, _method: lent)
+        writers = [Writer(board, f"w{n}", f"C{n}") for n in range(3)]
+        for writer in writers:
+            writer.message.method = Method.UPDATE
+            writer.write("x", Priority.FINAL)
+        await asyncio.sleep(7)
+        assert board.calls == []
+        lent.lend(2)
+        await asyncio.sleep(7)
+        lent.lend(1)
+        await asyncio.sleep(0.5)
+        assert [round(at) for at, *_ in board.calls] == [7, 7, 14]
+
+    on_a_board(story)
+
+
+def test_a_bucket_hears_how_its_calls_went() -> None:
+    async def story(board: Board) -> None:
+        lent = LentBucket()
+        lent.lent = 9
+        board.use(lambda _team, _method: lent)
+        writer = Writer(board, "a")
+        writer.message.method = Method.UPDATE
+        writer.faults = [RateLimited("chat.update", 5), SlackUnavailable("timeout")]
+        writer.write("x")
+        await writer.finish()
+        heard = [(round(at), seconds) for at, seconds in lent.heard]
+        assert heard == [(0, 5), (7, None)]
 
     on_a_board(story)
 
