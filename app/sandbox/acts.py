@@ -176,18 +176,30 @@ class Acts:
     ) -> None:
         """Press Slack's own Stop of an agent session.
 
-        `streaming` are the messages that were being streamed, by their ts.
+        What is being streamed there ends at once; `streaming` are further messages that
+        Slack is to name, by their ts.
         """
         person, place = self._at(user, channel)
+        ended = self._end_streams(place, thread_ts)
         event = {
             "type": "agent_session_stopped",
             "channel": place.channel_id,
             "thread_ts": thread_ts,
             "user": person.user_id,
-            "streaming_message_ts": list(streaming),
+            "streaming_message_ts": [*ended, *streaming],
             "event_ts": self._workspace.next_ts(),
         }
         self._send("agent_session_stopped", event)
+
+    def _end_streams(self, place: Channel, thread_ts: str) -> list[str]:
+        streams = [
+            stream
+            for message in self._workspace.replies(place.channel_id, thread_ts)
+            if (stream := self._core.streams.get(message))
+        ]
+        for stream in streams:
+            self._core.end_stream(stream, by_person=True)
+        return [stream.ts for stream in streams]
 
     def uninstall(self) -> None:
         """Remove the app from the workspace, its token with it."""

@@ -13,6 +13,7 @@ from app.sandbox.limits import Limiter
 from app.sandbox.socket import WARNED_BEFORE, SocketHub
 from app.sandbox.status import Statuses
 from app.sandbox.store import Store
+from app.sandbox.streams import Streams
 from app.sandbox.views import Views
 from app.sandbox.workspace import Workspace
 
@@ -86,6 +87,7 @@ def build(
         dispatcher=dispatcher,
         sockets=sockets,
         statuses=Statuses(clock),
+        streams=Streams(clock),
         views=Views(clock),
     )
     workspace.listen(core.happened)

@@ -10,6 +10,7 @@ class Why(StrEnum):
     """What made a message other than it was."""
 
     EDIT = "edit"
+    STREAM = "stream"
     UNFURL = "unfurl"
     REPLY = "reply"
     TOMBSTONE = "tombstone"

@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from app.sandbox.changes import Change, Changed, Deleted, Posted, Why
 from app.sandbox.delivery import Dispatcher
@@ -23,6 +24,7 @@ from app.sandbox.records import Ephemeral, Fetch, Json, Message, Notification, c
 from app.sandbox.shapes import message_json
 from app.sandbox.socket import SocketHub
 from app.sandbox.status import Statuses
+from app.sandbox.streams import Stream, Streams
 from app.sandbox.views import Views
 from app.sandbox.workspace import Workspace
 
@@ -66,6 +68,7 @@ class Core:
     dispatcher: Dispatcher
     sockets: SocketHub
     statuses: Statuses
+    streams: Streams
     views: Views
     base_url: str = ""
     # Slack's word for why the bot's token is not taken, if it is not.
@@ -93,6 +96,7 @@ class Core:
                     lambda: {"message": self.shown(after), "why": why.value},
                 )
             case Deleted(message, _):
+                self.streams.end(message)
                 gone = {"channel": message.channel_id, "ts": message.ts}
                 self.feed.publish("deleted", lambda: gone)
             case _:
@@ -153,6 +157,30 @@ class Core:
         self.statuses.set(channel_id, thread_ts, text, tuple(loading))
         self._publish_status(channel_id, thread_ts, text)
 
+    def end_stream(
+        self,
+        stream: Stream,
+        *,
+        by_person: bool = False,
+        **fields: Any,  # noqa: ANN401 - the fields of Message
+    ) -> Message:
+        """End a stream and tell people that there is something to read."""
+        message = self.workspace.message(stream.channel_id, stream.ts)
+        if message is None:
+            raise LookupError(f"there is no message {stream.ts}")
+        self.streams.end(message, by_person=by_person)
+        ended = self.workspace.change(
+            message, Why.EDIT, streaming_state="completed", **fields
+        )
+        self._notify(ended)
+        return ended
+
+    def end_old_streams(self) -> None:
+        """End the streams that Slack has kept open for long enough."""
+        for stream in self.streams.too_old():
+            if self.workspace.message(stream.channel_id, stream.ts):
+                self.end_stream(stream)
+
     def close(self) -> None:
         """Unfold no link any more."""
         for timer in self._unfolding:
@@ -171,6 +199,14 @@ class Core:
         if is_ours and self.statuses.clear(channel.channel_id, place):
             self._publish_status(channel.channel_id, place, "")
         self._remember_buttons(message)
+        # Slack: of a stream people are told when it ends, and not when it begins.
+        if message.streaming_state is None:
+            self._notify(message)
+        self._look_at_links(message, known=())
+
+    def _notify(self, message: Message) -> None:
+        workspace = self.workspace
+        channel = workspace.channels[message.channel_id]
         humans = [
             person.user_id for person in workspace.people.values() if not person.is_bot
         ]
@@ -178,7 +214,6 @@ class Core:
         for told in notifications(message, channel, followers, humans):
             self.seen.told.append(told)
             self._publish_notification(told, message.thread_ts)
-        self._look_at_links(message, known=())
 
     def _followers(self, message: Message) -> set[str]:
         """Return who took part before the message, which counts from now on."""

@@ -111,6 +111,8 @@ class Events:
                 yield self._message(message)
                 if self._mentions_bot(message):
                     yield self._mention(message)
+            case Changed(_, _, Why.STREAM):
+                return
             case Changed(before, after, why):
                 yield self._changed(before, after, why)
                 if why is Why.EDIT and self._mentions_bot(after):

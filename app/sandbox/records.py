@@ -63,7 +63,8 @@ class Message:
     """One message as it stands now; a change makes a new value.
 
     `edited` is what the reader sees as "(edited)"; `revision` also counts the changes
-    which leave no such mark.
+    which leave no such mark. `streaming_state` is Slack's word for one that was begun
+    as a stream: in_progress or completed.
     """
 
     channel_id: str
@@ -83,6 +84,7 @@ class Message:
     unfurl_links: bool = True
     unfurl_media: bool = True
     revision: int = 0
+    streaming_state: str | None = None
 
     @property
     def is_reply(self) -> bool:

@@ -44,10 +44,11 @@ def message_json(
         shown |= {"files": list(message.files), "upload": False}
     if message.subtype is not None:
         shown["subtype"] = message.subtype
-    if message.is_tombstone:
-        shown["hidden"] = True
+    shown |= {"hidden": True} if message.is_tombstone else {}
     if message.edited is not None:
         shown["edited"] = {"user": message.edited.user_id, "ts": message.edited.ts}
+    if message.streaming_state is not None:
+        shown["streaming_state"] = message.streaming_state
     if message.metadata is not None and with_metadata:
         shown["metadata"] = message.metadata
     if message.reactions:

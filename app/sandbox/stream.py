@@ -3,7 +3,8 @@
 The event's name is the kind, its data one JSON object:
 
 posted        {message}            a message or reply is new
-changed       {message, why}       why: edit, unfurl, reply (its root), tombstone
+changed       {message, why}       why: edit, stream, unfurl, reply (its
+                                   root), tombstone
 deleted       {channel, ts}
 ephemeral     {for, message}       seen by one person alone
 status        {channel, thread_ts, status}    an empty status is cleared

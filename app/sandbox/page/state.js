@@ -3,6 +3,7 @@
 
 export const KEPT_CALLS = 400;
 const KEPT_GAPS = 200;
+const WRITES = ["chat.postMessage", "chat.update", "chat.startStream", "chat.appendStream"];
 
 export class State extends EventTarget {
   team = { id: "", name: "Sandbox" };
@@ -216,7 +217,7 @@ export class State extends EventTarget {
   }
 
   noteEdit(call) {
-    if (call.method !== "chat.update" && call.method !== "chat.postMessage") return;
+    if (!WRITES.includes(call.method)) return;
     const key = `${call.channel}/${call.ts}`;
     const times = this.edits.get(key) ?? [];
     times.push(call.at);

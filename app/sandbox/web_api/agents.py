@@ -6,7 +6,7 @@ from app.sandbox.web_api.calls import ApiCall, Method
 
 _LOADING_MESSAGES = 10
 _PROMPTS = 4
-_SESSION_STATES = ("active", "processing", "suspended", "closed")
+SESSION_STATES = ("active", "processing", "suspended", "closed")
 # Slack: since 2026-03-05 either scope is enough.
 _STATUS = ("chat:write", "assistant:write")
 
@@ -47,7 +47,7 @@ def _set_prompts(call: ApiCall) -> Json:
 def _session_status(call: ApiCall) -> Json:
     channel_id, thread_ts = _thread(call)
     status = call.arguments.needed("status")
-    if status not in _SESSION_STATES:
+    if status not in SESSION_STATES:
         raise Refused("invalid_arguments", ["must be one of the session statuses"])
     call.core.statuses.sessions[channel_id, thread_ts] = status
     if "agent_session_stopped" not in call.core.subscriptions:

@@ -53,6 +53,8 @@ def _update(call: ApiCall) -> Json:
     message = call.message(channel)
     if message.bot_id != call.workspace.identity.bot_id:
         raise Refused("cant_update_message")
+    if call.core.streams.get(message):
+        raise Refused("streaming_state_conflict")
     content = _content(call)
     checked_update_text(content.text)
     if content == Content(text=None, blocks=None, attachments=None, metadata=None):
@@ -101,7 +103,7 @@ def _delete(call: ApiCall) -> Json:
     channel = call.channel()
     message = call.message(channel)
     identity = call.workspace.identity
-    if message.bot_id != identity.bot_id:
+    if message.bot_id != identity.bot_id or call.core.streams.get(message):
         raise Refused("cant_delete_message")
     call.workspace.delete(message, identity.bot_user_id)
     return {"channel": channel.channel_id, "ts": message.ts}

@@ -13,7 +13,15 @@ from app.sandbox.core import Core
 from app.sandbox.faults import Fault, FaultKind
 from app.sandbox.records import Json
 from app.sandbox.refusal import Refused
-from app.sandbox.web_api import agents, basics, chat, conversations, modals, reactions
+from app.sandbox.web_api import (
+    agents,
+    basics,
+    chat,
+    conversations,
+    modals,
+    reactions,
+    streams,
+)
 from app.sandbox.web_api.calls import (
     ApiCall,
     Arguments,
@@ -29,6 +37,7 @@ METHODS: Mapping[str, Method] = {
     **conversations.METHODS,
     **modals.METHODS,
     **reactions.METHODS,
+    **streams.METHODS,
 }
 _MARK = "-sandbox-"
 _RATE_LIMITED = {"ok": False, "error": "ratelimited"}
@@ -96,6 +105,7 @@ class WebApi:
         wait = self._core.limiter.take(team_id, request.name)
         if wait:
             raise RateLimited(wait)
+        self._core.end_old_streams()
         arguments = Arguments(request.arguments)
         return method.handle(ApiCall(self._core, request.name, arguments, request.host))
 
