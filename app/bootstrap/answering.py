@@ -98,15 +98,11 @@ async def start_answering(
         access=access,
     )
     stack.push_async_callback(intake.close)
+    context = ThreadContext(client, workspace.introduction.bot, people)
     answerer = Answerer(
         open_reply=_opener(replies, worker),
         name_of=people.name_of,
-        preparation=_preparation(
-            settings,
-            store,
-            ThreadContext(client, workspace.introduction.bot, people),
-            intake,
-        ),
+        preparation=_preparation(settings, store, context, intake),
         runner=runner_of(settings, database, model, tools, worker.holds),
         store=store,
         data_messages=DataMessages(database),
@@ -118,7 +114,14 @@ async def start_answering(
     stack.push_async_callback(tasks.cancel, _GOODBYE)
     tasks.repeat(access.regain)
     tasks.repeat(_catch_up(database, workspace, intake, worker).look)
-    clicks = Clicks(
+    clicks = _clicks(database, intake, worker, late_lines)
+    return Answering(worker=worker, intake=intake, answerer=answerer, clicks=clicks)
+
+
+def _clicks(
+    database: Database, intake: Intake, worker: Worker, late_lines: LateLines
+) -> Clicks:
+    return Clicks(
         intake,
         Resumptions(database),
         Doubts(database),
@@ -126,7 +129,6 @@ async def start_answering(
         turn_ready=worker.message_added,
         late_changed=late_lines.hurry,
     )
-    return Answering(worker=worker, intake=intake, answerer=answerer, clicks=clicks)
 
 
 def _preparation(
