@@ -239,7 +239,7 @@ def pauses(node: ast.AST, *, may_wait: bool = False) -> Iterator[int]:
 
 def test_tests_wait_for_a_condition_and_never_for_a_time() -> None:
     # Time costs nothing there: it is the virtual clock's.
-    virtual = re.compile("bench.virtual|reply_stage|outward.board")
+    virtual = re.compile("bench.virtual|reply_stage|on_a_board|outward.board")
     waiting = {
         name: lines
         for name, module in modules("tests").items()
