@@ -1,0 +1,114 @@
+"""How old the unseen text is while people go on asking: ours, peers, and the bound."""
+
+from itertools import product
+
+from app.sandbox.limits import Shape
+from bench.options import Options
+from bench.report import Check, Report
+from bench.streaming.figures import HEAD, numbers, row
+from bench.streaming.measures import Measured
+from bench.streaming.runs import OURS, POLICIES, Case, simulate_all
+from bench.streaming.slack import LATENCY
+
+PEOPLE = (1, 5, 20, 50)
+# Mean staleness over the bound: must, goal.
+_RATIOS = {1: (2.0, 1.6), 5: (2.0, 1.5), 20: (1.8, 1.4), 50: (1.6, 1.3)}
+_MANY = 20
+_MOST_REFUSED = 1.0
+_NOTES = """\
+People ask again some ten seconds after each answer (200 to 800 tokens at 30 to 120 a
+second, five people in a channel), for five minutes. A call takes 80 to 150 ms. Slack
+counts edits of a workspace by a `bucket` that refills, or by a `window` of a whole
+minute. *stale* is the mean age of the oldest text that is written and not yet seen,
+*x bound* how far that is from the least that edits and posts allow. *first* is from the
+first delta to the first text in view, *lag* from the last delta to the whole answer,
+*calls* are those to `chat.*` for each answer, *back* counts texts that became shorter.
+Answers that were *lost*, as their sender gave up, count in no other figure."""
+
+
+def run(options: Options) -> Report:
+    """Simulate all cases that are asked for."""
+    cases = [
+        Case(policy=policy, people=people, shape=shape)
+        for shape, people, policy in product(
+            options.shapes, options.people or PEOPLE, options.policies or POLICIES
+        )
+    ]
+    found = simulate_all(cases, options.seeds)
+    by_case = {
+        (case.shape, case.people, case.policy): measured for case, measured in found
+    }
+    return Report(
+        name="staleness",
+        title="how old unseen text is while people go on asking",
+        notes=_NOTES,
+        head=("limiter", "people", "policy", *HEAD),
+        rows=[
+            (case.shape, str(case.people), case.policy, *row(measured))
+            for case, measured in found
+        ],
+        checks=[
+            check
+            for shape in options.shapes
+            for check in _checks(
+                {key[1:]: each for key, each in by_case.items() if key[0] is shape},
+                shape,
+            )
+        ],
+        figures=[numbers(case, measured) for case, measured in found],
+    )
+
+
+def _checks(found: dict[tuple[int, str], Measured], shape: Shape) -> list[Check]:
+    ours = {people: each for (people, policy), each in found.items() if policy == OURS}
+    checks = [
+        Check(
+            what=f"{shape}: stale / bound, {people}",
+            was=ours[people].ratio,
+            must=must,
+            goal=goal,
+            unit=" x",
+        )
+        for people, (must, goal) in _RATIOS.items()
+        if people in ours
+    ]
+    if 1 in ours:
+        checks.append(
+            Check(
+                what=f"{shape}: first p95, 1",
+                was=ours[1].first_p95,
+                must=2 * LATENCY + 0.1,
+                unit=" s",
+            )
+        )
+    if _MANY in ours:
+        checks += _lag_checks(found, shape)
+    if ours:
+        checks += never_checks(list(ours.values()), shape)
+        refused = max(each.refused for each in ours.values()) * 100
+        what = f"{shape}: refused calls"
+        checks.append(Check(what=what, was=refused, must=_MOST_REFUSED, unit=" %"))
+    return checks
+
+
+def _lag_checks(found: dict[tuple[int, str], Measured], shape: Shape) -> list[Check]:
+    lag = found[_MANY, OURS].lag_p95
+    what = f"{shape}: lag p95, {_MANY}"
+    checks = [Check(what=what, was=lag, must=4.0, goal=3.0, unit=" s")]
+    if peer := found.get((_MANY, "interval_1s")):
+        what = f"{what} / interval_1s"
+        checks.append(Check(what=what, was=lag / peer.lag_p95, must=0.1, unit=" x"))
+    return checks
+
+
+def never_checks(found: list[Measured], where: str) -> list[Check]:
+    """What must not happen to a single answer."""
+    counts = {
+        "unfinished": sum(each.unfinished for each in found),
+        "lost": sum(each.lost for each in found),
+        "texts that went back": sum(each.backwards for each in found),
+    }
+    return [
+        Check(what=f"{where}: {what}", was=count, must=0)
+        for what, count in counts.items()
+    ]
