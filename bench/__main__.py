@@ -7,7 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import first_sign, ingest, parse, queue, staleness, startup, streams, waiting
+from bench import (
+    first_sign,
+    ingest,
+    parse,
+    queue,
+    render,
+    staleness,
+    startup,
+    streams,
+    waiting,
+)
 from bench.options import Options, add_options, options
 from bench.report import Report
 
@@ -19,6 +29,7 @@ _MEASURED: dict[str, Callable[[], bool]] = {
     "startup": startup.run,
     "parse": parse.run,
     "streams": streams.run,
+    "render": render.run,
 }
 _SIMULATED: dict[str, Callable[[Options], Report]] = {
     "staleness": staleness.run,

@@ -31,6 +31,18 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
+class Filled:
+    """How far a message is known to be full: up to offset `at`, the end of a block.
+
+    `used` is the size of what stands before it, `tables` how many of that are tables.
+    """
+
+    at: int = 0
+    used: int = 0
+    tables: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class _Block:
     start: int
     text: str
@@ -39,20 +51,23 @@ class _Block:
 
 
 def next_cut(
-    source: str, opening: str, limit: int, size: Callable[[str], int]
+    source: str,
+    opening: str,
+    limit: int,
+    size: Callable[[str], int],
+    filled: Filled = Filled(),
 ) -> Cut | None:
     """Where `opening + source` must be cut to fit into `limit`; None if it fits.
 
-    `opening` is what the cut before has reopened. A cut falls before a paragraph, a
-    fence or a second table if it can; else between lines, sentences or words. It never
-    falls inside a link, inline code or a character; no text is dropped.
+    `opening` is what the cut before has reopened; `filled` is known to need no cut. A
+    cut falls before a paragraph, a fence or a second table if it can; else between
+    lines, sentences or words. It never falls inside a link, inline code or a character;
+    no text is dropped.
     """
     text = opening + source
-    used = tables = 0
-    for block in _blocks(text, limit):
-        # Measuring is the dear part, and what is far too long need not be measured.
-        long = len(block.text)
-        cost = size(block.text) if long <= 2 * limit else long
+    used, tables = filled.used, filled.tables
+    for block in _blocks(text, limit, filled.at):
+        cost = _cost(block, limit, size)
         inside = (
             block.start < len(opening) or not text[len(opening) : block.start].strip()
         )
@@ -72,6 +87,23 @@ def next_cut(
     return None
 
 
+def filled_to(
+    text: str, end: int, limit: int, size: Callable[[str], int], filled: Filled
+) -> Filled:
+    """Go on from `filled` to `end`, where a block of `text` ends that needs no cut."""
+    used, tables = filled.used, filled.tables
+    for block in _blocks(text[:end], limit, filled.at):
+        used += _cost(block, limit, size)
+        tables += block.is_table
+    return Filled(end, used, tables)
+
+
+def _cost(block: _Block, limit: int, size: Callable[[str], int]) -> int:
+    # Measuring is the dear part, and what is far too long need not be measured.
+    long = len(block.text)
+    return size(block.text) if long <= 2 * limit else long
+
+
 def opening_at(text: str, offset: int, limit: int) -> str:
     """What a message must reopen that starts at `offset`: a fence, a table's head."""
     for block in _blocks(text, limit):
@@ -84,23 +116,23 @@ def _moved(cut: Cut, opening: str) -> Cut:
     return Cut(cut.at - len(opening), cut.opening)
 
 
-def _blocks(text: str, limit: int) -> Iterator[_Block]:
-    """The blocks of `text`; one whose opening would fill messages has none."""
-    for chunk in chunks(text):
+def _blocks(text: str, limit: int, at: int = 0) -> Iterator[_Block]:
+    """The blocks of `text` from `at` on; one with too long an opening has none."""
+    for chunk in chunks(text[at:]):
         blocks = (
-            [_fence_block(chunk)]
+            [_fence_block(at, chunk)]
             if isinstance(chunk, Fence)
-            else _prose_blocks(chunk.start, chunk.text)
+            else _prose_blocks(at + chunk.start, chunk.text)
         )
         for block in blocks:
             is_modest = len(block.opening) * 4 <= limit
             yield block if is_modest else replace(block, opening="")
 
 
-def _fence_block(fence: Fence) -> _Block:
+def _fence_block(at: int, fence: Fence) -> _Block:
     blank = re.sub(r"[^ \t>]", " ", fence.lead)
     opener = blank + fence.opener[len(fence.lead) :] + "\n"
-    return _Block(fence.start, fence.text, opener)
+    return _Block(at + fence.start, fence.text, opener)
 
 
 def _prose_blocks(start: int, text: str) -> Iterator[_Block]:

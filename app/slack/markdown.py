@@ -11,6 +11,7 @@ _OPENER = re.compile(
 _LANGUAGE = re.compile(r"[\w+#.\-]{1,30}")
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _QUOTE = re.compile(r"[ \t]*>[ \t]?")
+_BLANK_LINE = re.compile(r"\n[ \t]*\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,22 @@ def chunks(markdown: str) -> Iterator[Prose | Fence]:
         start, index = offset, index + count
     if offset > start:
         yield Prose(start, markdown[start:])
+
+
+def finished(markdown: str) -> int:
+    """How much at the beginning of a growing text stands apart from all that follows.
+
+    That ends with a closed fence, or with an empty line outside of fences: neither code
+    nor emphasis, neither a table nor a heading underlined reaches over either.
+    """
+    end = 0
+    for chunk in chunks(markdown):
+        if isinstance(chunk, Prose):
+            for gap in _BLANK_LINE.finditer(chunk.text):
+                end = chunk.start + gap.end()
+        elif chunk.is_closed and chunk.text.endswith("\n"):
+            end = chunk.start + len(chunk.text)
+    return end
 
 
 def _fence_length(

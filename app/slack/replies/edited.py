@@ -35,7 +35,6 @@ from app.slack.replies.posting import Posting
 from app.slack.replies.sign import Sign
 from app.slack.replies.standing import Standing
 from app.slack.replies.story import DataPart, Part, Story, TextPart
-from app.slack.text import neutralise
 
 # Slack folds a long message up again with each edit.
 _LONG = 4_000
@@ -61,7 +60,7 @@ class EditedReply:
         self._on_deleted = on_deleted
         self._turn = turn
         self._standing = Standing()
-        self._story = Story(lambda text: len(neutralise(text, links)))
+        self._story = Story(links)
         self._sign = Sign(desk, turn, self._standing, holds_lease, self._paint_at_once)
         self._posting = Posting(
             desk=desk,
@@ -465,4 +464,5 @@ class EditedReply:
         self._is_closed = True
         for message in self._messages.values():
             self._desk.scheduler.close_message(message, error)
+        self._story.rendering.forget()
         self._sign.close()

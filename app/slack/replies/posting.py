@@ -16,7 +16,6 @@ from app.slack.blocks import (
     text_payload,
 )
 from app.slack.cards import SOURCES, Card, card, sources_markdown
-from app.slack.healing import heal
 from app.slack.links import LinkPolicy
 from app.slack.replies.desk import Desk
 from app.slack.replies.lookup import Lookup
@@ -189,8 +188,9 @@ class Posting:
         story.roll_over(part)
         source = story.source(part)
         if part.end is None and not has_ended:
-            source = heal(source)
-        body = neutralise(source, self._links).strip("\n")
+            body = story.rendering.interim(source).strip("\n")
+        else:
+            body = neutralise(source, self._links).strip("\n")
         part.size, part.rendered = len(body), story.raw(part)
         # At the end the line says how all of it ended, so it waits for the last part.
         last = story.texts[-1] if has_ended else story.with_line

@@ -6,20 +6,19 @@ part that is above already stays there.
 """
 
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 from app.domain import PartKind, ReplyPart, StoredDataMessage
 from app.slack.blocks import Payload
 from app.slack.cards import MAX_CARDS, is_quiet
-from app.slack.cutting import next_cut, opening_at
+from app.slack.cutting import opening_at
+from app.slack.links import LinkPolicy
+from app.slack.rendering import Rendering
 from app.slack.replies.draft import Draft
 
 # Slack: 12,000 in a markdown block; this leaves room for the rest of the message.
 FULL = 8_000
-# No sign grows to more than this when it is made safe.
-_GROWTH = 5
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -72,11 +71,12 @@ class DataPart(Part):
 class Story:
     """The parts of one reply in order, and the text that they share."""
 
-    def __init__(self, size: Callable[[str], int]) -> None:
+    def __init__(self, links: LinkPolicy) -> None:
         self.draft = Draft()
         self.parts: list[TextPart | DataPart] = []
         self.surplus: list[TextPart] = []
-        self._size = size
+        # Of the part that grows; the others are looked at too rarely.
+        self.rendering = Rendering(links, FULL)
         self._changed_from = 0
         self._next_number = 0
 
@@ -176,10 +176,14 @@ class Story:
 
     def source(self, part: TextPart) -> str:
         """The Markdown of `part`, with what its beginning reopens."""
+        return self.opening(part) + self.raw(part)
+
+    def opening(self, part: TextPart) -> str:
+        """What must be written again before the text of `part`."""
         text = self.draft.visible
         if part.opening is None and len(text) > part.start:
             part.opening = opening_at(text, part.start, FULL)
-        return (part.opening or "") + self.raw(part)
+        return part.opening or ""
 
     def raw(self, part: TextPart) -> str:
         """The range of the raw text that `part` shows."""
@@ -211,12 +215,9 @@ class Story:
     def roll_over(self, part: TextPart) -> None:
         """Cut what does not fit into `part`, and into those after it."""
         while True:
-            source = self.source(part)
-            if len(source) * _GROWTH <= FULL and "|" not in source:
-                return
-            opening = part.opening or ""
-            cut = next_cut(self.raw(part), opening, FULL, self._size)
-            if cut is None or not self.raw(part)[cut.at :].strip():
+            raw, opening = self.raw(part), self.opening(part)
+            cut = self.rendering.cut(raw, opening)
+            if cut is None or not raw[cut.at :].strip():
                 return
             following = self._begin_text(
                 self.parts.index(part) + 1, part.start + cut.at
