@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     Boolean,
     Column,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
     literal_column,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
@@ -338,6 +340,22 @@ Index(
     late_notes.c.due_at,
     sqlite_where=late_notes.c.due_at.is_not(None),
     postgresql_where=late_notes.c.due_at.is_not(None),
+)
+
+# What a method of Slack's may still be called with in a workspace, all processes
+# together. `holders` are those that hold some of its tokens: {id: {until, held, demand,
+# reserve}}. Only where several processes may share, on Postgres, tokens are lent.
+rate_budgets = Table(
+    "rate_budgets",
+    metadata,
+    Column("team_id", String, primary_key=True),
+    Column("method", String, primary_key=True),
+    Column("rate", Double, nullable=False),
+    Column("burst", Double, nullable=False),
+    Column("tokens", Double, nullable=False),
+    Column("as_of", Double, nullable=False),
+    Column("blocked_until", Double, nullable=False),
+    Column("holders", JSON().with_variant(JSONB, "postgresql"), nullable=False),
 )
 
 workers = Table(

@@ -24,6 +24,7 @@ from app.storage.data_messages import DataMessages
 from app.storage.database import Database
 from app.storage.doubts import Doubts
 from app.storage.late_notes import LateNotes
+from app.storage.rate_budgets import BudgetKey, Learnt, Lesson, RateBudgets
 from app.storage.remote_threads import RemoteThreads
 from app.storage.reply_parts import ReplyParts
 from app.storage.resumptions import Resumptions
@@ -32,6 +33,7 @@ from app.storage.tables import metadata
 from app.storage.tool_calls import ToolLedger
 from app.storage.web_threads import WebThreads
 from app.storage.window import HistoryWindow
+from tests.contracts.budget_words import asks
 from tests.contracts.queue_words import (
     ANA,
     BEN,
@@ -109,6 +111,17 @@ async def _everything(queue: Queue) -> None:
     await queue.leases.retire("worker")
 
 
+async def _everything_of_budgets(database: Database) -> None:
+    budgets = RateBudgets(database)
+    key, start = BudgetKey(team_id=TEAM, method="m"), Learnt(rate=1.0, burst=5.0)
+    await budgets.keep([(key, start)])
+    await budgets.learnt(key)
+    if budgets.are_lent:
+        other = BudgetKey(team_id=TEAM, method="n")
+        lesson = Lesson(floor=0.1, ceiling=4.0)
+        await budgets.lend(other, asks("worker"), lesson, start)
+
+
 async def _everything_late(queue: Queue) -> None:
     """Come back after a day, and leave what waited through the half of it."""
     await queue.add(said("and?", when=MANY + 5, thread=MANY + 1, mention=True))
@@ -175,6 +188,7 @@ async def _everything_on_the_other_side(database: Database, turn: Turn) -> None:
     await threads.began(turn, "run_1")
     await threads.find(turn)
     await threads.items(turn, after_turn=1)
+    await _everything_of_budgets(database)
 
 
 async def test_every_statement_names_the_workspace_but_three(

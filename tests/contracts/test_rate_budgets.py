@@ -1,0 +1,319 @@
+"""Budgets of Slack's methods: lent to several processes, kept over restarts."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from itertools import combinations, count
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
+from sqlalchemy import Double, bindparam
+
+from app.storage.database import Database
+from app.storage.leases import Leases
+from app.storage.rate_budgets import (
+    BudgetKey,
+    Learnt,
+    Lesson,
+    Loan,
+    RateBudgets,
+)
+from tests.contracts.budget_words import KEEP, asks
+from tests.contracts.orders import THOROUGH
+from tests.contracts.statements import watched
+from tests.postgres import empty
+
+KEY = BudgetKey(team_id="T0TEAM", method="chat.update")
+START = Learnt(rate=0.5, burst=10.0)
+NOTHING_NEW = Lesson(floor=0.05, ceiling=2.0)
+TEAMS = count()
+
+
+@dataclass
+class Budgets:
+    """The budgets of several processes, on a clock that is moved by hand."""
+
+    database: Database
+    key: BudgetKey = KEY
+    now: float = 1_000.0
+
+    def __post_init__(self) -> None:
+        clock = bindparam("clock", callable_=lambda: self.now, type_=Double)
+        self.kept = RateBudgets(self.database, clock)
+
+    async def lend(
+        self,
+        holder: str,
+        lesson: Lesson = NOTHING_NEW,
+        **its: Any,  # noqa: ANN401
+    ) -> Loan:
+        return await self.kept.lend(self.key, asks(holder, **its), lesson, START)
+
+
+@pytest.fixture
+async def budgets(migrated_postgres: str) -> AsyncIterator[Budgets]:
+    empty(migrated_postgres)
+    database = await Database.connect(migrated_postgres)
+    yield Budgets(database)
+    await database.close()
+
+
+async def test_what_one_process_holds_no_other_gets(budgets: Budgets) -> None:
+    first = await budgets.lend("a", wanted=8, must=8)
+    second = await budgets.lend("b", wanted=8, must=8)
+    third = await budgets.lend("c", wanted=8, must=8)
+
+    assert (first.held, second.held, third.held) == (8, 2, 0)
+
+
+async def test_it_grows_again_as_time_goes_by_but_never_over_what_is_held(
+    budgets: Budgets,
+) -> None:
+    await budgets.lend("a", wanted=8, must=8, keep=600)
+    budgets.now += 3
+    soon = await budgets.lend("b", wanted=0, must=0)
+    budgets.now += 300
+    late = await budgets.lend("b", wanted=0, must=0)
+
+    assert (soon.left, late.left) == (2, 2)
+
+
+async def test_who_sends_it_all_gets_what_grows_meanwhile(budgets: Budgets) -> None:
+    await budgets.lend("a", wanted=10, must=10)
+    budgets.now += 4
+    again = await budgets.lend("a", held=0, wanted=10, must=10)
+
+    assert again.held == 2
+
+
+async def test_what_is_given_back_is_there_for_the_others(budgets: Budgets) -> None:
+    await budgets.lend("a", wanted=10, must=10)
+    budgets.now += 1
+    await budgets.lend("a", held=1, returned=7, wanted=1, must=0)
+    other = await budgets.lend("b", wanted=10, must=10)
+
+    assert other.held == 7.5
+
+
+async def test_what_a_dead_process_held_is_not_lent_again_and_soon_not_missed(
+    budgets: Budgets,
+) -> None:
+    await budgets.lend("dead", wanted=9, must=9)
+    budgets.now += KEEP - 1
+    before = await budgets.lend("a", wanted=0, must=0)
+    budgets.now += 2
+    after = await budgets.lend("a", wanted=0, must=0)
+    budgets.now += 100
+    later = await budgets.lend("a", wanted=0, must=0)
+
+    assert (before.left, after.left, later.left) == (1, 2, 10)
+
+
+async def test_what_comes_back_too_late_is_not_counted_twice(budgets: Budgets) -> None:
+    await budgets.lend("slow", wanted=8, must=8)
+    budgets.now += 300
+    await budgets.lend("a", wanted=9, must=9)
+    back = await budgets.lend("slow", held=2, returned=6, wanted=2, must=0)
+
+    assert (back.held, back.left) == (0.5, 0.5)
+
+
+async def test_the_one_with_most_of_the_load_gets_most_of_the_tokens(
+    budgets: Budgets,
+) -> None:
+    got = dict.fromkeys("abc", 0.0)
+    await budgets.lend("a", wanted=10, must=10)
+    for _ in range(60):
+        for holder, demand in (("a", 7.0), ("b", 2.0), ("c", 1.0)):
+            budgets.now += 2 / 3
+            loan = await budgets.lend(holder, demand=demand, must=0, wanted=9)
+            got[holder] += loan.held
+
+    total = sum(got.values())
+    assert total == pytest.approx(0.5 * 120, rel=0.1)
+    parts = [got[holder] / total for holder in "abc"]
+    assert parts == pytest.approx([0.7, 0.2, 0.1], abs=0.09)
+
+
+async def test_a_reserve_is_for_what_can_not_wait_whoever_asks(
+    budgets: Budgets,
+) -> None:
+    await budgets.lend("a", wanted=7, must=7, reserve=1.5, keep=600)
+    usual = await budgets.lend("b", wanted=3, must=0, reserve=1.0)
+    urgent = await budgets.lend("c", wanted=3, must=2)
+
+    assert (usual.held, usual.share, urgent.held) == (0.25, 0.5, 2)
+
+
+async def test_a_pause_holds_for_all_and_then_lets_one_call_through(
+    budgets: Budgets,
+) -> None:
+    pause = Lesson(floor=0.05, ceiling=2.0, pause=30.0)
+    await budgets.lend("a", pause, wanted=0, must=0)
+    budgets.now += 10
+    during = await budgets.lend("b", wanted=5, must=5)
+    budgets.now += 20
+    after = [await budgets.lend(name, wanted=5, must=5) for name in ("b", "c")]
+
+    assert (during.held, during.learnt.blocked_for) == (0, 20)
+    assert [each.held for each in after] == [1, 0]
+
+
+async def test_what_several_learnt_of_one_limit_counts_once(budgets: Budgets) -> None:
+    await budgets.lend("a", Lesson(floor=0.05, ceiling=2, cut_to=0.35))
+    cut = await budgets.lend("b", Lesson(floor=0.05, ceiling=2, cut_to=0.35))
+    raised = await budgets.lend("a", Lesson(floor=0.05, ceiling=2, raised=0.1))
+    lowest = await budgets.lend("a", Lesson(floor=0.05, ceiling=2, cut_to=0.001))
+    highest = await budgets.lend("a", Lesson(floor=0.05, ceiling=2, raised=9))
+
+    rates = [each.learnt.rate for each in (cut, raised, lowest, highest)]
+    assert rates == pytest.approx([0.35, 0.45, 0.05, 2])
+
+
+async def test_a_clock_that_is_set_back_stops_nothing(budgets: Budgets) -> None:
+    await budgets.lend("a", wanted=10, must=10)
+    budgets.now -= 500
+    await budgets.lend("a", wanted=0, must=0)
+    budgets.now += 4
+    again = await budgets.lend("a", wanted=10, must=10)
+
+    assert again.held == 2
+
+
+async def test_it_tells_how_many_live(budgets: Budgets) -> None:
+    alone = await budgets.lend("a")
+    leases = Leases(budgets.database)
+    for name in ("a", "b", "c"):
+        await leases.beat(name, "1", 60.0)
+    three = await budgets.lend("a")
+
+    assert (alone.replicas, three.replicas) == (1, 3)
+
+
+async def test_a_loan_takes_one_statement(budgets: Budgets) -> None:
+    await budgets.lend("a")
+    with watched(budgets.database) as seen:
+        await budgets.lend("a")
+
+    assert len(seen) == 1
+
+
+async def test_many_at_once_never_get_more_than_there_is(
+    migrated_postgres: str,
+) -> None:
+    empty(migrated_postgres)
+    async with AsyncExitStack() as stack:
+        processes = []
+        for _ in range(4):
+            database = await Database.connect(migrated_postgres)
+            stack.push_async_callback(database.close)
+            processes.append(RateBudgets(database))
+        begun = time.monotonic()
+
+        async def borrow(budgets: RateBudgets, holder: str) -> float:
+            sent = 0.0
+            for _ in range(20):
+                request = asks(holder, wanted=2, must=2)
+                start = Learnt(rate=20.0, burst=5.0)
+                loan = await budgets.lend(KEY, request, NOTHING_NEW, start)
+                sent += loan.held
+            return sent
+
+        sent = await asyncio.gather(
+            *(
+                borrow(budgets, f"{number}-{twin}")
+                for number, budgets in enumerate(processes)
+                for twin in range(3)
+            )
+        )
+
+    most = 5 + 20 * (time.monotonic() - begun)
+    assert 5 <= sum(sent) <= most
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from("abc"),
+        st.sampled_from([0.0, 0.3, 1.0, 2.0, 5.0, 9.0, 40.0]),
+        st.integers(0, 4),
+        st.integers(0, 11),
+        st.booleans(),
+    ),
+    max_size=25,
+)
+
+
+@dataclass
+class Holder:
+    """What one process believes to have, and until when."""
+
+    held: float = 0.0
+    until: float = 0.0
+
+
+@settings(
+    max_examples=500 if THOROUGH else 40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(steps=STEPS)
+async def test_no_window_ever_holds_more_than_one_bucket_allows(
+    migrated_postgres: str,
+    steps: list[tuple[str, float, int, int, bool]],
+) -> None:
+    database = await Database.connect(migrated_postgres)
+    team_id = f"T{next(TEAMS)}"
+    budgets = Budgets(database, BudgetKey(team_id=team_id, method="chat.update"))
+    holders = {name: Holder() for name in "abc"}
+    sent: list[tuple[float, int]] = []
+    for name, pause, spend, wanted, is_urgent in steps:
+        budgets.now += pause
+        holder = holders[name]
+        if holder.until <= budgets.now:
+            holder.held = 0.0
+        calls = min(spend, int(holder.held))
+        sent.append((budgets.now, calls))
+        holder.held -= calls
+        returned = max(0.0, holder.held - wanted)
+        holder.held -= returned
+        loan = await budgets.lend(
+            name,
+            held=holder.held,
+            returned=returned,
+            wanted=float(wanted),
+            must=float(wanted) if is_urgent else 0.0,
+            demand=1.0 + spend,
+        )
+        holder.held, holder.until = loan.held, budgets.now + KEEP
+    await database.close()
+
+    for first, last in combinations(range(len(sent) + 1), 2):
+        window = sent[first:last]
+        allowed = START.burst + START.rate * (window[-1][0] - window[0][0])
+        assert sum(calls for _, calls in window) <= allowed + 1e-6
+
+
+async def test_what_was_learnt_is_kept(database: Database, database_url: str) -> None:
+    nothing = await RateBudgets(database).learnt(KEY)
+    other = BudgetKey(team_id="T0ELSE", method="chat.update")
+    first = [(KEY, START), (other, START)]
+    await RateBudgets(database).keep(first)
+    newer = Learnt(rate=0.2, burst=4.0, blocked_for=30.0)
+    await RateBudgets(database).keep([(KEY, newer)])
+
+    restarted = await Database.connect(database_url)
+    kept = await RateBudgets(restarted).learnt(KEY)
+    left_alone = await RateBudgets(restarted).learnt(other)
+    await restarted.close()
+
+    assert nothing is None
+    assert left_alone == START
+    assert kept
+    assert (kept.rate, kept.burst) == (0.2, 4.0)
+    assert 25 < kept.blocked_for <= 30
+
+
+async def test_only_postgres_is_for_several_processes(database: Database) -> None:
+    assert RateBudgets(database).are_lent is not database.is_sqlite
