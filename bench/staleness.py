@@ -5,8 +5,10 @@ from itertools import product
 from app.sandbox.limits import Shape
 from bench.options import Options
 from bench.report import Check, Report
-from bench.streaming.figures import HEAD, numbers, row
+from bench.results import FOLDER
+from bench.streaming.figures import HEAD, Found, numbers, row
 from bench.streaming.measures import Measured
+from bench.streaming.plot import plot
 from bench.streaming.runs import OURS, POLICIES, Case, simulate_all
 from bench.streaming.slack import LATENCY
 
@@ -15,7 +17,10 @@ PEOPLE = (1, 5, 20, 50)
 _RATIOS = {1: (2.0, 1.6), 5: (2.0, 1.5), 20: (1.8, 1.4), 50: (1.6, 1.3)}
 _MANY = 20
 _MOST_REFUSED = 1.0
+_PICTURE = FOLDER / "staleness.svg"
 _NOTES = """\
+![Age of unseen text against the number of people](staleness.svg)
+
 People ask again some ten seconds after each answer (200 to 800 tokens at 30 to 120 a
 second, five people in a channel), for five minutes. A call takes 80 to 150 ms. Slack
 counts edits of a workspace by a `bucket` that refills, or by a `window` of a whole
@@ -38,6 +43,8 @@ def run(options: Options) -> Report:
     by_case = {
         (case.shape, case.people, case.policy): measured for case, measured in found
     }
+    if options.are_default:
+        _PICTURE.write_text(plot(_panels(found)), encoding="utf-8")
     return Report(
         name="staleness",
         title="how old unseen text is while people go on asking",
@@ -57,6 +64,17 @@ def run(options: Options) -> Report:
         ],
         figures=[numbers(case, measured) for case, measured in found],
     )
+
+
+def _panels(found: Found) -> dict[Shape, dict[str, list[tuple[int, float]]]]:
+    """The lines of the picture: each policy, and the bound that ours has met."""
+    panels: dict[Shape, dict[str, list[tuple[int, float]]]] = {}
+    for case, measured in found:
+        lines = panels.setdefault(case.shape, {})
+        lines.setdefault(case.policy, []).append((case.people, measured.stale))
+        if case.policy == OURS:
+            lines.setdefault("bound", []).append((case.people, measured.bound))
+    return panels
 
 
 def _checks(found: dict[tuple[int, str], Measured], shape: Shape) -> list[Check]:

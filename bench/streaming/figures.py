@@ -27,14 +27,14 @@ HEAD = (
 def row(found: Measured) -> tuple[str, ...]:
     """One run or mean, as `HEAD` has it."""
     return (
-        _short(found.stale),
-        _short(found.ratio),
+        short(found.stale),
+        short(found.ratio),
         _together(found.age_p50, found.age_p95),
         _together(found.first_p50, found.first_p95),
         _together(found.lag_p50, found.lag_p95, found.lag_max),
-        _short(found.calls),
+        short(found.calls),
         f"{found.refused:.1%}".removesuffix("%"),
-        _short(found.per_minute),
+        short(found.per_minute),
         str(found.unfinished),
         str(found.lost),
         str(found.backwards),
@@ -48,9 +48,10 @@ def numbers(case: Case, found: Measured) -> dict[str, Any]:
     return {**asked, **asdict(found)}
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
+    """As many digits as are worth reading."""
     return f"{value:.2f}" if abs(value) < 9.95 else f"{value:.0f}"  # noqa: PLR2004
 
 
 def _together(*values: float) -> str:
-    return "/".join(map(_short, values))
+    return "/".join(map(short, values))

@@ -23,7 +23,8 @@ class Measured:
     second of writing. `bound` is the least that edits and posts allow, `bound_all` with
     streaming too. `first` is from the first delta to the first text in view, `lag` from
     the last one to the whole. `refused` is a share of `chat.*` calls, from 0 to 1.
-    `drained` is from the first question to the last whole answer. Counts are sums.
+    `drained` is from the first delta to the last whole answer, `written` to the last
+    delta; in `posted` Slack would take one post for each answer. Counts are sums.
     """
 
     stale: float
@@ -41,6 +42,8 @@ class Measured:
     refused: float
     per_minute: float
     drained: float
+    written: float
+    posted: float
     replies: int
     unfinished: int
     lost: int
@@ -95,6 +98,8 @@ def measure(
         refused=sum(slack.refused[method] for method in chat) / calls,
         per_minute=len(whole) * _MINUTE / seconds,
         drained=seconds,
+        written=max(each.ends for each in streams) - began,
+        posted=slack.posts_take(len(streams), began),
         replies=len(streams),
         unfinished=len(kept) - len(whole),
         lost=len(streams) - len(kept),

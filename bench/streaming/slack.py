@@ -1,6 +1,7 @@
 """A Slack without content: it takes calls or refuses them, after some time."""
 
 import asyncio
+import math
 from collections import Counter
 from random import Random
 
@@ -45,7 +46,8 @@ class FakeSlack:
     def __init__(self, shape: Shape, *, seed: int, scale: float = 1.0) -> None:
         self.random = Random(f"slack {seed}")  # noqa: S311 - keeps no secret
         self.now = asyncio.get_running_loop().time
-        self.limits = limiter(shape, scale, self.random.uniform(0, _MINUTE))
+        self._offset = self.random.uniform(0, _MINUTE)
+        self.limits = limiter(shape, scale, self._offset)
         self.calls: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
 
@@ -61,3 +63,11 @@ class FakeSlack:
         if wait:
             self.refused[method] += 1
             raise RateLimited(method, wait)
+
+    def posts_take(self, count: int, start: float) -> float:
+        """The seconds from `start` in which a workspace can make so many posts."""
+        rule = self.limits.rules()[POST]
+        if rule.shape is Shape.BUCKET:
+            return max(0.0, count - rule.burst) * _MINUTE / rule.per_minute
+        minutes = math.ceil(count / rule.per_minute) - 1
+        return max(0.0, minutes * _MINUTE - (start + self._offset) % _MINUTE)
