@@ -152,7 +152,7 @@ def _catch_up(
         absences=Absences(database),
         take_in=intake.message,
         worker_id=worker.worker_id,
-        is_alive=lambda: worker.is_alive,
+        is_alive=lambda: worker.is_alive and workspace.access.is_granted,
     )
 
 

@@ -15,7 +15,13 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from app import telemetry
 from app.domain import ChannelKind, IncomingMessage
-from app.errors import DatabaseUnavailable, PlaceClosed, RateLimited, SlackError
+from app.errors import (
+    AccessLost,
+    DatabaseUnavailable,
+    RateLimited,
+    SlackError,
+    SlackUnavailable,
+)
 from app.slack.bot import Bot
 from app.slack.incoming import read_event, valid_ts
 from app.slack.payloads import Payload, objects_at, text_at
@@ -32,6 +38,7 @@ _PACE = 1.5
 _PAGE = 15
 _MOST_CALLS = 20
 _LONGEST = 1_200.0
+_AFTER_AN_OUTAGE = 30.0
 # What came in the last moments before the end may not have been acknowledged.
 _BEFORE = 60.0
 
@@ -91,13 +98,14 @@ class CatchUp:
                 places.popleft()
             except RateLimited as error:
                 await budget.wait(error.retry_after)
-            except PlaceClosed:
-                telemetry.count("catch_up.closed")
-                places.popleft()
+            except SlackUnavailable:
+                await budget.wait(_AFTER_AN_OUTAGE)
+            except AccessLost:
+                return
             except SlackError as error:
                 telemetry.count("catch_up.refused")
-                log.info("not caught up", extra={"code": error.code})
-                break
+                log.info("a place is not read", extra={"code": error.code})
+                places.popleft()
         await self._absences.caught_up(absence)
 
     async def _read(self, place: KnownPlace, begin: float) -> list[KnownPlace]:

@@ -154,7 +154,12 @@ _TAKE = (
         absences.c.away_from == _LATEST,
         absences.c.caught_up_at.is_(None),
         absences.c.back_at > Database.now - LATE_AFTER,
-        or_(absences.c.owner.is_(None), ~_HAS_LIVE_OWNER),
+        or_(
+            absences.c.owner.is_(None),
+            # What this process has once begun and not brought to an end.
+            absences.c.owner == bindparam("worker_id"),
+            ~_HAS_LIVE_OWNER,
+        ),
     )
     .values(owner=bindparam("worker_id"))
     .returning(absences.c.away_from, absences.c.back_at)
@@ -246,7 +251,10 @@ class Absences:
         self._database = database
 
     async def take(self, worker_id: str) -> Absence | None:
-        """Let this process catch up after the latest absence, if nobody does or did."""
+        """Let this process catch up after the latest absence, if nobody does or did.
+
+        What it has taken and not brought to an end it gets again.
+        """
         async with self._database.write() as transaction:
             taken = await transaction.execute(_TAKE, {"worker_id": worker_id})
             row = taken.first()

@@ -182,23 +182,40 @@ async def test_where_slack_allows_nothing_it_ends_after_a_while(room: Room) -> N
     assert absences.ended == 1
 
 
-async def test_a_place_that_is_closed_is_left_out(room: Room) -> None:
-    not_in: Answer = {"ok": False, "error": "not_in_channel"}
+@pytest.mark.parametrize("code", ["not_in_channel", "missing_scope", "new_word"])
+async def test_a_place_that_may_not_be_read_is_left_out(room: Room, code: str) -> None:
     room.slack.answers[HISTORY] = lambda asked: (
-        not_in if asked["channel"] == CHANNEL.channel_id else answer(said(20, "hi"))
+        {"ok": False, "error": code}
+        if asked["channel"] == CHANNEL.channel_id
+        else answer(said(20, "hi"))
     )
+    absences = AbsencesDouble(CHANNEL, DIRECT)
 
-    assert await room.look(AbsencesDouble(CHANNEL, DIRECT)) == ["hi"]
+    assert await room.look(absences) == ["hi"]
+    assert absences.ended == 1
 
 
-async def test_where_slack_refuses_it_ends_without_a_word(room: Room) -> None:
-    room.slack.answers[HISTORY] = lambda _: {"ok": False, "error": "missing_scope"}
+async def test_an_outage_is_waited_for_and_the_same_place_asked_again(
+    room: Room,
+) -> None:
+    answers = iter([web.Response(status=503), answer(said(20, "hi"))])
+    room.slack.answers[HISTORY] = lambda _: next(answers)
+    absences = AbsencesDouble(DIRECT)
+
+    assert await room.look(absences) == ["hi"]
+
+    assert 30.0 in room.pauses
+    assert absences.ended == 1
+
+
+async def test_while_the_token_is_refused_it_is_left_for_later(room: Room) -> None:
+    room.slack.answers[HISTORY] = lambda _: {"ok": False, "error": "token_revoked"}
     absences = AbsencesDouble(CHANNEL, DIRECT)
 
     assert await room.look(absences) == []
 
     assert len(room.slack.called(HISTORY)) == 1
-    assert absences.ended == 1
+    assert absences.ended == 0
 
 
 async def test_without_an_absence_nothing_is_read(room: Room) -> None:

@@ -140,6 +140,19 @@ async def test_one_process_catches_up_once_after_an_absence(
     assert await absences.take("other") is None
 
 
+async def test_what_a_process_could_not_bring_to_an_end_it_gets_again(
+    queue: Queue, database: Database
+) -> None:
+    absences = Absences(database)
+    await queue.leases.beat("worker", "1", 30.0)
+    await queue.be_away(300.0)
+    absence = await absences.take("worker")
+
+    assert absence
+    assert await absences.take("worker") == absence
+    assert await absences.take("other") is None
+
+
 async def test_what_a_dead_process_had_to_catch_up_with_another_does(
     queue: Queue, database: Database
 ) -> None:
