@@ -156,6 +156,21 @@ def test_another_process_goes_on_in_the_same_message() -> None:
     in_a_house(story)
 
 
+def test_an_answer_ends_while_slack_lets_nobody_set_a_status() -> None:
+    async def story(house: House) -> None:
+        status = "assistant.threads.setStatus"
+        reply = await house.open()
+        await asyncio.sleep(0.5)
+        house.slack.fail(status, RateLimited(status, 60))
+        await type_in(reply, "Here it is.")
+        await asyncio.sleep(1)
+        assert await reply.finish(DONE) is None
+        assert house.seen == ["Here it is.\n— completed · 9 s"]
+        assert house.clock.now() < 10
+
+    in_a_house(story)
+
+
 @pytest.mark.parametrize("is_taken_over", [False, True])
 def test_a_status_is_taken_away_also_when_nobody_knows_that_it_stands(
     is_taken_over: bool,

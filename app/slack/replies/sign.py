@@ -1,7 +1,9 @@
 """The status beside the bot's name: the first sign of an answer, and its heartbeat."""
 
+import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 
 from app.domain import Turn
 from app.errors import RateLimited, SlackError, SlackUnavailable
@@ -13,6 +15,8 @@ log = logging.getLogger(__name__)
 
 # Slack: a status goes after 2 minutes unless it is set again.
 _AGAIN_AFTER = 90.0
+# Where Slack limits it a status may wait for minutes; no answer ends later for that.
+_GOODBYE = 5.0
 
 # What is refused for the whole workspace; any other refusal is about one thread.
 _EVERYWHERE = frozenset(
@@ -80,10 +84,15 @@ class Sign:
         self.refresh()
 
     async def clear(self) -> None:
-        """Take it away; Slack leaves it there when we only edit."""
+        """Take it away; Slack leaves it there when we only edit.
+
+        At best: left alone, it goes by itself.
+        """
         if self._may_stand or self._message.in_flight:
             self._desk.scheduler.mark_dirty(self._message, Priority.FINAL)
-            await self._message.settled()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_GOODBYE):
+                    await self._message.settled()
 
     def close(self) -> None:
         """Set nothing more."""
@@ -98,7 +107,6 @@ class Sign:
                 self._turn.thread, words, may_send=self._holds_lease
             )
         except (SlackUnavailable, RateLimited):
-            # Left alone, a status goes by itself.
             if not words:
                 return True
             raise
