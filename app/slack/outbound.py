@@ -14,6 +14,7 @@ from app.domain import SlackThread
 from app.errors import (
     AccessLost,
     LeaseLost,
+    MessageGone,
     PlaceClosed,
     RateLimited,
     SlackError,
@@ -29,6 +30,8 @@ from app.slack.text import escape_mrkdwn
 log = logging.getLogger(__name__)
 
 _PATIENCE = 20.0
+# Seconds before each try to remove what a whole channel sees.
+_STRAY_PAUSES = (0.0, 1.0, 10.0)
 _PAGE = 100
 _MOST_PAGES = 5
 
@@ -43,7 +46,8 @@ class Outbound:
     `may_send` says, just before a call, whether the lease of the turn still holds; if
     not, LeaseLost is raised and nothing is sent. The client must have no retry
     handlers: they would send twice what Slack took without answering. When Slack does
-    not know the token any more, `on_access_lost` is told its word for that.
+    not know the token any more, `on_access_lost` is told its word for that. `pause`
+    waits so many seconds.
     """
 
     def __init__(
@@ -51,9 +55,11 @@ class Outbound:
         client: AsyncWebClient,
         *,
         on_access_lost: Callable[[str], None] = lambda _: None,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._client = client
         self._on_access_lost = on_access_lost
+        self._pause = pause
 
     async def post(
         self, thread: SlackThread, payload: Payload, *, may_send: Callable[[], bool]
@@ -195,10 +201,18 @@ class Outbound:
 
     async def _remove_stray(self, thread: SlackThread, ts: str) -> None:
         telemetry.count("slack.strays")
-        try:
-            await self.delete(thread, ts)
-        except SlackError as error:
-            log.warning("stray message left behind", extra={"code": error.code})
+        code = ""
+        for seconds in _STRAY_PAUSES:
+            await self._pause(seconds)
+            try:
+                await self.delete(thread, ts)
+            except MessageGone:
+                return
+            except SlackError as error:
+                code = error.code
+            else:
+                return
+        log.warning("stray message left behind", extra={"code": code})
 
     async def _call(
         self,

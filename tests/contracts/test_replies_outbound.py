@@ -39,10 +39,14 @@ PAYLOAD = text_payload(
 
 @dataclass
 class Wire:
-    """A server that answers as it is told; `asked` keeps what came."""
+    """A server that answers as it is told; `asked` keeps what came.
+
+    `statuses` are those of the next calls of some methods, before `status`.
+    """
 
     answer: dict[str, Any] = field(default_factory=lambda: {"ok": True})
     status: int = 200
+    statuses: dict[str, list[int]] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes | None = None
     content_type: str = "application/json"
@@ -58,9 +62,10 @@ class Wire:
         if self.drops and request.transport:
             request.transport.close()
         body = json.dumps(self.answer).encode() if self.body is None else self.body
+        next_ones = self.statuses.get(method)
         return web.Response(
             body=body,
-            status=self.status,
+            status=next_ones.pop(0) if next_ones else self.status,
             headers=self.headers,
             content_type=self.content_type,
         )
@@ -88,8 +93,12 @@ async def line() -> AsyncIterator[Line]:
         client = AsyncWebClient(
             token="xoxb-test", base_url=address, session=session, retry_handlers=[]
         )
-        yield Line(wire, Outbound(client), address)
+        yield Line(wire, Outbound(client, pause=_at_once), address)
     await runner.cleanup()
+
+
+async def _at_once(_: float) -> None:
+    """Wait for nothing."""
 
 
 def yes() -> bool:
@@ -174,6 +183,16 @@ async def test_a_post_that_lands_outside_its_thread_is_removed_at_once(
         await line.outbound.post(THREAD, PAYLOAD, may_send=yes)
     assert told.value.code == "thread_gone"
     assert line.wire.asked[1] == ("chat.delete", {"channel": "C1", "ts": "101.5"})
+
+
+async def test_a_stray_is_removed_also_when_slack_is_away_for_a_moment(
+    line: Line,
+) -> None:
+    line.wire.answer = posted(None)
+    line.wire.statuses["chat.delete"] = [503, 429]
+    with pytest.raises(PlaceClosed):
+        await line.outbound.post(THREAD, PAYLOAD, may_send=yes)
+    assert [method for method, _ in line.wire.asked[1:]] == ["chat.delete"] * 3
 
 
 async def test_what_is_said_to_one_person_carries_nothing_live(line: Line) -> None:
