@@ -353,9 +353,9 @@ class RoomChange:
 class Ending:
     """How a turn ends, as it is shown and stored.
 
-    `changed_something` is true once a tool has changed anything; `stopped_by` is a
-    Slack user id; `error_id` is what the reader can quote and the log holds. `bill` is
-    what people are told of the usage, if anything.
+    `changed_something` is true once a tool has changed anything; `stopped_by` is the
+    name of a person; `error_id` is what the reader can quote and the log holds. `bill`
+    is what people are told of the usage, if anything.
     """
 
     status: RunStatus

@@ -5,6 +5,7 @@ from app.domain import Ending, Run, RunStatus
 SUSPENDED = "requires action · please decide below"
 
 _MINUTE = 60
+_HOUR = 3600
 _INCOMPLETE = {
     "max_output_tokens": "cut at the length limit",
     "content_filter": "cut by the content filter",
@@ -98,10 +99,19 @@ def duration(seconds: float) -> str:
     whole = max(1, round(seconds))
     if whole < _MINUTE:
         return f"{whole} s"
-    minutes, rest = divmod(whole, _MINUTE)
-    return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    if whole < _HOUR:
+        return _in_two(whole, _MINUTE, "min", "s")
+    return _in_two(whole // _MINUTE, _MINUTE, "h", "min")
+
+
+def _in_two(whole: int, size: int, large: str, small: str) -> str:
+    many, rest = divmod(whole, size)
+    return f"{many} {large} {rest} {small}" if rest else f"{many} {large}"
 
 
 def _rounded_down(seconds: float) -> str:
     whole = max(1, int(seconds))
-    return f"{whole} s" if whole < _MINUTE else f"{whole // _MINUTE} min"
+    for size, unit in ((_HOUR, "h"), (_MINUTE, "min")):
+        if whole >= size:
+            return f"{whole // size} {unit}"
+    return f"{whole} s"

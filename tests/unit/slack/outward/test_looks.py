@@ -78,6 +78,8 @@ DOWN = RunError(code="x", message="The model is not answering.")
         (Ending(status=RunStatus.COMPLETED, seconds=9.4), "completed · 9 s"),
         (Ending(status=RunStatus.COMPLETED, seconds=0.1), "completed · 1 s"),
         (Ending(status=RunStatus.COMPLETED, seconds=125), "completed · 2 min 5 s"),
+        (Ending(status=RunStatus.COMPLETED, seconds=3_599.7), "completed · 1 h"),
+        (Ending(status=RunStatus.COMPLETED, seconds=7_509), "completed · 2 h 5 min"),
         (
             Ending(status=RunStatus.FAILED, error=DOWN, error_id="7f3a"),
             "⚠️ failed · The model is not answering. Nothing was changed. · id 7f3a",
@@ -101,6 +103,10 @@ DOWN = RunError(code="x", message="The model is not answering.")
         (
             Ending(status=RunStatus.EXPIRED, seconds=601),
             "expired · took longer than 10 min",
+        ),
+        (
+            Ending(status=RunStatus.EXPIRED, seconds=12_000),
+            "expired · took longer than 3 h",
         ),
         (
             Ending(status=RunStatus.CANCELLED, stopped_by="Ben", seconds=4),
