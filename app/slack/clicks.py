@@ -67,7 +67,7 @@ class Clicks:
             return
         team_id, turn_id, by = click.thread.team_id, click.turn_id, click.user_id
         match action:
-            case Action.STOP | Action.LEAVE:
+            case Action.STOP:
                 await self._intake.stop_clicked(turn_id, by, click.thread)
             case Action.RETRY:
                 resumed = await self._resumptions.retry(team_id, turn_id, by)
@@ -77,6 +77,9 @@ class Clicks:
                 self._follow_up(click, resumed)
             case Action.CHECK:
                 resumed = await self._doubts.decide(team_id, turn_id, by)
+                self._follow_up(click, resumed)
+            case Action.LEAVE:
+                resumed = await self._doubts.leave(team_id, turn_id, by)
                 self._follow_up(click, resumed)
             case Action.ANSWER_NOW:
                 await self._answer_now(click)

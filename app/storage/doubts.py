@@ -4,7 +4,7 @@ A doubt is written down before people are asked, so that no click can come too e
 then the turn is suspended, unless somebody has decided meanwhile.
 """
 
-from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy import Update, bindparam, or_, select, update
 
 from app.domain import Doubt, Lease, TurnState
 from app.storage.database import Database, Transaction
@@ -49,6 +49,7 @@ _DECIDE = (
     .where(*_IS_TURN)
     .values(decided_no=turns.c.doubt_no, decided_by=bindparam("by"))
 )
+_LEAVE = update(turns).where(*_IS_TURN).values(stop_by=bindparam("by"))
 _OVERDUE = (
     select(conversations.c.id)
     .where(
@@ -111,6 +112,15 @@ class Doubts:
 
     async def decide(self, team_id: str, turn_id: int, decided_by: str) -> Resumed:
         """Let the turn go on, in spite of the doubt that it has raised last."""
+        return await self._settle(_DECIDE, team_id, turn_id, decided_by)
+
+    async def leave(self, team_id: str, turn_id: int, left_by: str) -> Resumed:
+        """Let the turn end as stopped: what it doubts is left as it is."""
+        return await self._settle(_LEAVE, team_id, turn_id, left_by)
+
+    async def _settle(
+        self, decision: Update, team_id: str, turn_id: int, settled_by: str
+    ) -> Resumed:
         its = {"team_id": team_id, "turn_id": turn_id}
         async with self._database.write() as transaction:
             turn = (await transaction.execute(_FIND, its)).first()
@@ -124,7 +134,7 @@ class Doubts:
             if turn.decided_no == turn.doubt_no or turn.stop_by is not None:
                 return Resumed(Resumption.REPEATED)
             await transaction.execute(
-                _DECIDE, {"its_team": team_id, "its_id": turn_id, "by": decided_by}
+                decision, {"its_team": team_id, "its_id": turn_id, "by": settled_by}
             )
             if not await wake_suspended(transaction, place):
                 return Resumed(Resumption.NOTED)

@@ -147,13 +147,18 @@ class LateNotesDouble(LateNotes):
 
 
 class DoubtsDouble(Doubts):
-    """Notes what is decided, and by whom."""
+    """Notes what is decided or left, and by whom."""
 
     def __init__(self) -> None:
         self.decided: list[tuple[str, int, str]] = []
+        self.left: list[tuple[str, int, str]] = []
 
     async def decide(self, team_id: str, turn_id: int, decided_by: str) -> Resumed:
         self.decided.append((team_id, turn_id, decided_by))
+        return Resumed(Resumption.GRANTED, 7)
+
+    async def leave(self, team_id: str, turn_id: int, left_by: str) -> Resumed:
+        self.left.append((team_id, turn_id, left_by))
         return Resumed(Resumption.GRANTED, 7)
 
 

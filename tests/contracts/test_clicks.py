@@ -66,7 +66,7 @@ async def test_people_of_another_organisation_have_no_say(action: Action) -> Non
 
     assert (room.inbox.stops, room.resumptions.wishes) == ([], [])
     assert room.late_notes.wishes == []
-    assert room.doubts.decided == []
+    assert (room.doubts.decided, room.doubts.left) == ([], [])
     assert "organisation" in told.notices[0][2]
 
 
@@ -160,10 +160,11 @@ async def test_a_doubt_that_is_decided_lets_the_turn_go_on_at_once() -> None:
     assert room.ready == [7]
 
 
-async def test_a_doubt_that_is_left_ends_the_turn() -> None:
+async def test_a_doubt_that_is_left_ends_the_turn_at_once() -> None:
     room = Room()
-    room.inbox.running = {42}
 
     await room.click(Action.LEAVE)
 
-    assert room.inbox.stops == [(42, ANA)]
+    assert room.doubts.left == [(BOT.team_id, 42, ANA)]
+    assert room.ready == [7]
+    assert room.inbox.stops == []

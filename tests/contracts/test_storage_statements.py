@@ -160,6 +160,8 @@ async def _everything_again(queue: Queue) -> None:
     await doubts.suspend(turn.lease)
     await doubts.decide(TEAM, turn.turn_id, BEN)
     turn = await queue.claim_one()
+    await doubts.raise_doubt(turn.lease, Doubt(2, "I can't tell again."))
+    await doubts.leave(TEAM, turn.turn_id, BEN)
     cut = Ending(status=RunStatus.INCOMPLETE)
     await queue.store.finish(turn.lease, cut, TurnState.DONE, unfinished_text="So")
     await resumptions.retry(TEAM, turn.turn_id, BEN)

@@ -118,10 +118,10 @@ async def test_a_turn_that_may_go_on_tells_the_model_what_is_unknown(
     assert stage.reply.ending.status is RunStatus.COMPLETED
 
 
-async def test_a_turn_that_is_left_ends_as_stopped(stage: Stage):
+async def test_a_turn_that_is_left_ends_as_stopped(stage: Stage, doubts: Doubts):
     turn = await suspended(stage)
 
-    await stage.inbox.request_stop(TEAM, turn.turn_id, BEN)
+    await doubts.leave(TEAM, turn.turn_id, BEN)
 
     await stage.answer(await stage.claimed(), ScriptedAssistant())
     assert stage.reply.ending
@@ -143,6 +143,32 @@ async def test_of_many_who_decide_one_counts(stage: Stage, doubts: Doubts):
     ]
 
 
+async def test_who_leaves_what_others_have_decided_stops_nothing(
+    stage: Stage, doubts: Doubts
+):
+    turn = await suspended(stage)
+    await doubts.decide(TEAM, turn.turn_id, ANA)
+
+    left = await doubts.leave(TEAM, turn.turn_id, BEN)
+
+    assert left.resumption is Resumption.REPEATED
+    await stage.answer(await stage.claimed(), ScriptedAssistant(saying("There.")))
+    assert stage.reply.ending
+    assert stage.reply.ending.status is RunStatus.COMPLETED
+
+
+async def test_who_decides_what_others_have_left_lets_nothing_go_on(
+    stage: Stage, doubts: Doubts
+):
+    turn = await suspended(stage)
+    await doubts.leave(TEAM, turn.turn_id, ANA)
+
+    decided = await doubts.decide(TEAM, turn.turn_id, BEN)
+
+    assert decided.resumption is Resumption.REPEATED
+    assert (await stage.claimed()).decided_by is None
+
+
 async def test_a_decision_before_the_turn_rests_lets_it_go_on_at_once(
     stage: Stage, doubts: Doubts
 ):
@@ -155,11 +181,13 @@ async def test_a_decision_before_the_turn_rests_lets_it_go_on_at_once(
     assert (await stage.claimed()).decided_by == ANA
 
 
-async def test_a_stop_before_the_turn_rests_ends_it_at_once(stage: Stage):
+@pytest.mark.parametrize("how", ["stopped", "left"])
+async def test_a_stop_before_the_turn_rests_ends_it_at_once(
+    stage: Stage, doubts: Doubts, how: str
+):
     turn = await broken_off(stage)
-    stage.reply = DecidesAtOnce(
-        lambda: stage.inbox.request_stop(TEAM, turn.turn_id, ANA)
-    )
+    end = stage.inbox.request_stop if how == "stopped" else doubts.leave
+    stage.reply = DecidesAtOnce(lambda: end(TEAM, turn.turn_id, ANA))
 
     is_ready = await stage.answer(turn, ScriptedAssistant())
 
