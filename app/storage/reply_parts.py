@@ -13,7 +13,7 @@ from app.domain import Lease, PartKind, ReplyPart
 from app.errors import LeaseLost
 from app.storage.database import Database, Transaction
 from app.storage.fence import IS_HELD, fenced
-from app.storage.tables import reply_parts, turns
+from app.storage.tables import conversations, reply_parts, turns
 
 _PARTS = (
     select(reply_parts)
@@ -43,6 +43,11 @@ _SEAL = (
 _FORGET = delete(reply_parts).where(*_IS_PART)
 _TEXT_SO_FAR = select(turns.c.text_so_far).where(
     turns.c.team_id == bindparam("team_id"), turns.c.id == bindparam("turn_id")
+)
+_IS_NEWEST = select(conversations.c.id).where(
+    conversations.c.team_id == bindparam("team_id"),
+    conversations.c.id == bindparam("conversation_id"),
+    conversations.c.epoch == bindparam("epoch"),
 )
 _CHECKPOINT = (
     update(turns)
@@ -89,6 +94,19 @@ class ReplyParts:
             )
             text: str | None = found.scalar_one_or_none()
             return text
+
+    async def is_newest(self, lease: Lease) -> bool:
+        """Whether nobody has begun anything in the conversation since this lease."""
+        async with self._database.read() as transaction:
+            found = await transaction.execute(
+                _IS_NEWEST,
+                {
+                    "team_id": lease.team_id,
+                    "conversation_id": lease.conversation_id,
+                    "epoch": lease.epoch,
+                },
+            )
+            return found.first() is not None
 
     async def checkpoint(self, lease: Lease, text: str) -> None:
         """Note the raw text that the parts are about to show.

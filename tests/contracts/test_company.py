@@ -3,6 +3,7 @@
 from app.domain import Ending, RunError, RunStatus, TurnState
 from app.storage.company import Company
 from app.storage.database import Database
+from app.storage.reply_parts import ReplyParts
 from app.storage.resumptions import Resumptions
 from tests.contracts.queue_words import ANA, BEN, CAT, TEAM, Queue, said
 
@@ -55,7 +56,9 @@ async def test_an_answer_that_is_tried_again_elsewhere_is_left_alone(
     await queue.add(said("I see", when=1, thread=0, by=BEN))
 
     said_by = [await company.take(each.lease) for each in (turn, again)]
-    assert said_by == [False, True]
+    parts = ReplyParts(database)
+    may_be_amended = [await parts.is_newest(each.lease) for each in (turn, again)]
+    assert said_by == may_be_amended == [False, True]
 
 
 async def test_what_no_process_could_say_is_said_by_the_next_answer(

@@ -352,6 +352,23 @@ def test_the_text_so_far_stays_when_the_turn_is_stopped() -> None:
     in_a_house(story)
 
 
+@pytest.mark.parametrize("is_tried_again", [False, True])
+def test_an_old_line_says_that_more_people_are_here_unless_it_is_written_anew(
+    is_tried_again: bool,
+) -> None:
+    async def story(house: House) -> None:
+        reply = await house.open()
+        await type_in(reply, "So far.")
+        await reply.finish(Ending(status=RunStatus.FAILED))
+        before = list(house.seen)
+        house.parts.newest = 2 if is_tried_again else 1
+        reply.show_more_people()
+        await asyncio.sleep(5)
+        assert (house.seen == before) is is_tried_again
+
+    in_a_house(story)
+
+
 def test_a_reply_taken_back_leaves_no_post_behind_whose_answer_was_lost() -> None:
     async def story(house: House) -> None:
         lost = SlackUnavailable("timeout")

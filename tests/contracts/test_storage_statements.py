@@ -157,6 +157,7 @@ async def _everything_again(queue: Queue) -> None:
     await doubts.raise_doubt(turn.lease, Doubt(1, "I can't tell."))
     await ReplyParts(queue.database).checkpoint(turn.lease, "So far")
     await ReplyParts(queue.database).text_so_far(turn.lease)
+    await ReplyParts(queue.database).is_newest(turn.lease)
     await doubts.suspend(turn.lease)
     await doubts.decide(TEAM, turn.turn_id, BEN)
     turn = await queue.claim_one()

@@ -83,9 +83,14 @@ class Posting:
         return is_new
 
     async def amend(self, part: Part) -> bool:
-        """Show what is new in `part` after its turn has ended."""
+        """Show what is new in `part` after its turn has ended, if nothing came after.
+
+        Who tries it again writes in the same message.
+        """
         payload = await self._payload(part)
         if part.ts is None or payload == part.shown:
+            return False
+        if not await self._desk.parts.is_newest(self._turn.lease):
             return False
         await self._desk.outbound.update(
             self._turn.thread, part.ts, payload, may_send=lambda: True

@@ -144,6 +144,7 @@ def _raise(fault: Fault | None) -> None:
 class PartsInMemory(ReplyParts):
     turns: dict[int, dict[int, ReplyPart]] = field(default_factory=dict)
     text: str | None = None
+    newest: int | None = None
 
     @property
     def rows(self) -> dict[int, ReplyPart]:
@@ -156,6 +157,9 @@ class PartsInMemory(ReplyParts):
 
     async def text_so_far(self, lease: Lease) -> str | None:  # noqa: ARG002 - one turn is all there is
         return self.text
+
+    async def is_newest(self, lease: Lease) -> bool:
+        return self.newest in (None, lease.epoch)
 
     async def checkpoint(self, lease: Lease, text: str) -> None:  # noqa: ARG002 - one turn is all there is
         self.text = text
