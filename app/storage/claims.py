@@ -177,7 +177,10 @@ _EARLIER_ITEMS = exists().where(
 _ANY_MESSAGE = inbox.alias("any_message")
 _OF_THE_CONVERSATION = _ANY_MESSAGE.c.conversation_id == conversations.c.id
 _STARTED_HERE = exists().where(
-    _OF_THE_CONVERSATION, _ANY_MESSAGE.c.ts == conversations.c.thread_ts
+    _OF_THE_CONVERSATION,
+    _ANY_MESSAGE.c.team_id == conversations.c.team_id,
+    _ANY_MESSAGE.c.channel_id == conversations.c.channel_id,
+    _ANY_MESSAGE.c.ts == conversations.c.thread_ts,
 )
 _FROM_OUTSIDE = exists().where(
     _OF_THE_CONVERSATION,
@@ -185,6 +188,19 @@ _FROM_OUTSIDE = exists().where(
         _ANY_MESSAGE.c.files != [],
         _ANY_MESSAGE.c.author_team_id != conversations.c.team_id,
     ),
+)
+# Looked up once for each turn, not for each of the thousands of messages it may have.
+_KNOWN = (
+    select(
+        turns.c.id.label("turn_id"),
+        _ITS_ITEMS.label("is_prepared"),
+        ~_EARLIER_ITEMS.label("is_first_turn"),
+        or_(~_STARTED_HERE, _FROM_OUTSIDE).label("has_read_untrusted"),
+    )
+    .join_from(turns, conversations, conversations.c.id == turns.c.conversation_id)
+    .where(_CLAIMED)
+    .cte("known")
+    .prefix_with("MATERIALIZED")
 )
 # A late message that nobody asks for anew is only known about.
 _IS_ASKED = and_(inbox.c.wanted, inbox.c.outcome == Outcome.WAITING.value)
@@ -205,9 +221,9 @@ _RANKED = (
             (turns.c.decided_no == turns.c.doubt_no, turns.c.decided_by), else_=null()
         ).label("decided_by"),
         (conversations.c.wake_at <= Database.now).label("is_overdue"),
-        _ITS_ITEMS.label("is_prepared"),
-        ~_EARLIER_ITEMS.label("is_first_turn"),
-        or_(~_STARTED_HERE, _FROM_OUTSIDE).label("has_read_untrusted"),
+        _KNOWN.c.is_prepared,
+        _KNOWN.c.is_first_turn,
+        _KNOWN.c.has_read_untrusted,
         inbox.c.seq,
         inbox.c.ts,
         inbox.c.author_id,
@@ -225,6 +241,7 @@ _RANKED = (
         .label("place"),
     )
     .join_from(turns, conversations, conversations.c.id == turns.c.conversation_id)
+    .join(_KNOWN, _KNOWN.c.turn_id == turns.c.id)
     .outerjoin(
         inbox,
         and_(

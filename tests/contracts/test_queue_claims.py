@@ -1,6 +1,7 @@
 """How ready conversations become turns, and turns change hands."""
 
 import asyncio
+import time
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -16,6 +17,7 @@ from app.storage.reply_parts import ReplyParts
 from tests.contracts.queue_words import (
     ANA,
     BEN,
+    START,
     TEAM,
     Queue,
     items_of,
@@ -35,6 +37,26 @@ def _one_each(count: int, team: str = TEAM) -> list[str]:
 async def _fill(queue: Queue, count: int, team: str = TEAM) -> None:
     for number, words in enumerate(_one_each(count, team)):
         await queue.add(said(words, when=number, mention=True, team=team))
+
+
+_TALK = text(
+    "WITH RECURSIVE said(no) AS"
+    " (SELECT 1 UNION ALL SELECT no + 1 FROM said WHERE no < :count)"
+    " INSERT INTO inbox (team_id, channel_id, ts, conversation_id, seq, edits_only,"
+    " author_id, author_team_id, mentioned, wanted, text, files)"
+    " SELECT :team, 'C1', :start + no || '.000100', :place, :last + no, false,"
+    " :by, :team, false, false, 'talk ' || no, '[]' FROM said"
+)
+
+
+async def _talk(queue: Queue, count: int) -> None:
+    """Let one more person have said so much in the only thread."""
+    ((place, last),) = await queue.rows("SELECT id, inbox_seq FROM conversations")
+    its = {"team": TEAM, "by": BEN, "start": START + 100, "place": place, "last": last}
+    told = text("UPDATE conversations SET inbox_seq = :last")
+    async with queue.database.write() as transaction:
+        await transaction.execute(_TALK, {**its, "count": count})
+        await transaction.execute(told, {"last": last + count})
 
 
 async def test_who_waits_longest_is_claimed_first(database: Database) -> None:
@@ -182,6 +204,24 @@ async def test_a_long_silence_is_read_back_only_in_part(database: Database) -> N
     assert texts(turn) == ["bot?"]
     assert overheard(turn)[0] == "talk 21"
     assert overheard(turn)[-1] == "talk 219"
+
+
+async def test_a_thread_of_thousands_of_messages_keeps_no_claim_waiting(
+    database: Database,
+) -> None:
+    queue = Queue(database)
+    await queue.add(said("one", mention=True), said("hm", when=1, thread=0, by=BEN))
+    await queue.answer_all()
+    await _talk(queue, 5_000)
+    await queue.add(said("bot?", when=9_999, thread=0, mention=True))
+
+    began = time.monotonic()
+    turn = await queue.claim_one()
+    took = time.monotonic() - began
+
+    assert (texts(turn), overheard(turn)[-1]) == (["bot?"], "talk 5000")
+    assert not turn.has_read_untrusted
+    assert took < 1.0
 
 
 async def test_a_former_owner_can_write_nothing(database: Database) -> None:
