@@ -4,12 +4,12 @@ Slack redelivers events for minutes and people press what their screens still sh
 a stop may come when another turn has begun; it must not end that one.
 """
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Double, bindparam, cast, func, select
 
-from app.domain import DeletedReply, PartKind, SessionStop
+from app.domain import DeletedReply, Outcome, PartKind, SessionStop
 from app.storage.database import Transaction
 from app.storage.places import Place
-from app.storage.tables import reply_parts, turns
+from app.storage.tables import inbox, reply_parts, turns
 
 _GOING_ON = select(turns.c.claimed_at).where(
     turns.c.team_id == bindparam("team_id"),
@@ -21,6 +21,30 @@ _MESSAGES = select(reply_parts.c.ts, reply_parts.c.kind).where(
     reply_parts.c.turn_id == bindparam("turn_id"),
     reply_parts.c.ts.is_not(None),
 )
+_LAST_ASKED = (
+    select(func.max(cast(inbox.c.ts, Double)))
+    .where(
+        inbox.c.team_id == turns.c.team_id,
+        inbox.c.conversation_id == turns.c.conversation_id,
+        inbox.c.seq.between(turns.c.first_seq, turns.c.last_seq),
+        inbox.c.wanted,
+        inbox.c.outcome == Outcome.WAITING.value,
+    )
+    .scalar_subquery()
+)
+# What somebody has asked for with a button was asked when its turn was made.
+_ASKED_AT = select(func.coalesce(_LAST_ASKED, turns.c.claimed_at)).where(
+    turns.c.team_id == bindparam("team_id"), turns.c.id == bindparam("turn_id")
+)
+
+
+async def is_said_of_turn(
+    transaction: Transaction, place: Place, said_at: float
+) -> bool:
+    """Whether the word stop, said then, is about the turn of a held conversation."""
+    its = {"team_id": place.team_id, "turn_id": place.turn_id}
+    asked_at = (await transaction.execute(_ASKED_AT, its)).scalar_one_or_none()
+    return asked_at is not None and said_at > asked_at
 
 
 async def is_meant_for_turn(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Row, bindparam, or_, select, update
+from sqlalchemy import Double, Row, bindparam, cast, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from app.domain import DeletedMessage, IncomingMessage, Outcome
@@ -95,6 +95,7 @@ _DROP = (
         inbox.c.conversation_id == bindparam("its_conversation"),
         inbox.c.seq > bindparam("taken_seq"),
         inbox.c.author_id == bindparam("its_author"),
+        cast(inbox.c.ts, Double) < bindparam("before"),
         inbox.c.wanted,
         inbox.c.outcome == Outcome.WAITING.value,
     )
@@ -304,8 +305,10 @@ async def bury(transaction: Transaction, place: Place, message: DeletedMessage) 
     )
 
 
-async def drop_waiting(transaction: Transaction, place: Place, author_id: str) -> None:
-    """Take back what a person asked for and nobody has begun to answer."""
+async def drop_waiting(
+    transaction: Transaction, place: Place, author_id: str, before: float
+) -> None:
+    """Take back what a person had asked for by then and nobody has begun to answer."""
     await transaction.execute(
         _DROP,
         {
@@ -313,6 +316,7 @@ async def drop_waiting(transaction: Transaction, place: Place, author_id: str) -
             "its_conversation": place.conversation_id,
             "taken_seq": place.taken_seq,
             "its_author": author_id,
+            "before": before,
         },
     )
     await place.recount(transaction)

@@ -25,7 +25,7 @@ from app.domain import (
     SlackThread,
     StopRequest,
 )
-from app.storage.aims import is_meant_for_turn
+from app.storage.aims import is_meant_for_turn, is_said_of_turn
 from app.storage.company import note_company
 from app.storage.database import Database, Transaction
 from app.storage.doubts import wake_suspended
@@ -393,8 +393,11 @@ async def _follow_through(
     stop = None
     waits_for_nothing_else = place.wanted_seq <= place.taken_seq
     if isinstance(verdict, StopWord):
-        await drop_waiting(transaction, place, message.author_id)
-        stop = await _stop(transaction, place, message.author_id)
+        said_at = _asked_at(message)
+        await drop_waiting(transaction, place, message.author_id, said_at)
+        # Told late, it must not end what was asked for after it.
+        if await is_said_of_turn(transaction, place, said_at):
+            stop = await _stop(transaction, place, message.author_id)
     _count_in(place, message, verdict, seq)
     await place.settle(transaction)
     added = _added(place, message, verdict, stop)

@@ -4,8 +4,10 @@ from dataclasses import replace
 
 from sqlalchemy import text
 
-from app.domain import Follow
+from app.domain import Ending, Follow, RunStatus, TurnState
 from app.storage.database import Database
+from app.storage.resumptions import Resumptions
+from tests.contracts.late_words import ago
 from tests.contracts.queue_words import (
     ANA,
     BEN,
@@ -86,6 +88,59 @@ async def test_stop_ends_the_turn_and_drops_what_its_author_still_wanted(
     assert overheard(left) == []
     dropped = "SELECT text, outcome_by FROM inbox WHERE outcome = 'dropped' ORDER BY ts"
     assert await queue.rows(dropped) == [("two", ANA), ("Stop.", ANA)]
+
+
+async def test_stop_that_comes_late_leaves_alone_what_was_asked_after_it(
+    database: Database,
+) -> None:
+    queue = Queue(database)
+    await queue.add(said("one", mention=True))
+    await queue.answer_all()
+    await queue.add(said("three", when=3, thread=0))
+    turn = await queue.claim_one()
+    await queue.add(said("four", when=4, thread=0))
+
+    late = await queue.add(said("stop", when=2, thread=0))
+
+    assert late.stop is None
+    assert await queue.store.stop_requested(turn.lease) is None
+    await queue.finish(turn)
+    assert texts(await queue.claim_one()) == ["four"]
+
+
+async def test_stop_that_comes_late_takes_back_what_was_asked_before_it(
+    database: Database,
+) -> None:
+    queue = Queue(database)
+    await queue.add(said("one", mention=True))
+    turn = await queue.claim_one()
+    await queue.add(said("two", when=1, thread=0), said("four", when=4, thread=0))
+
+    late = await queue.add(said("stop", when=2, thread=0))
+
+    assert late.stop is not None
+    assert late.stop.turn_id == turn.turn_id
+    await queue.finish(turn)
+    assert texts(await queue.claim_one()) == ["four"]
+
+
+async def test_stop_ends_what_somebody_wanted_to_go_on_once_it_has(
+    database: Database,
+) -> None:
+    queue = Queue(database)
+    await queue.add(said("one", mention=True))
+    cut = await queue.claim_one()
+    incomplete = Ending(status=RunStatus.INCOMPLETE)
+    await queue.store.finish(cut.lease, incomplete, TurnState.DONE)
+    await Resumptions(database).go_on(TEAM, cut.turn_id, ANA)
+    turn = await queue.claim_one()
+
+    before = await queue.add(said("stop", when=ago(60), thread=0))
+    after = await queue.add(said("stop", when=1, thread=0))
+
+    assert before.stop is None
+    assert after.stop is not None
+    assert after.stop.turn_id == turn.turn_id
 
 
 async def test_stop_among_several_people_needs_a_mention(database: Database) -> None:
