@@ -1,4 +1,4 @@
-"""Whether a stop that names no turn is meant for the one going on in its thread.
+"""Whether what happens in a thread is to end the turn that is going on there.
 
 Slack redelivers events for minutes and people press what their screens still show, so
 a stop may come when another turn has begun; it must not end that one.
@@ -36,6 +36,44 @@ _LAST_ASKED = (
 _ASKED_AT = select(func.coalesce(_LAST_ASKED, turns.c.claimed_at)).where(
     turns.c.team_id == bindparam("team_id"), turns.c.id == bindparam("turn_id")
 )
+_ASKS = select(turns.c.first_seq, turns.c.last_seq, turns.c.continues_turn_id).where(
+    turns.c.team_id == bindparam("team_id"), turns.c.id == bindparam("turn_id")
+)
+_STILL_ASKED = (
+    select(inbox.c.seq)
+    .where(
+        inbox.c.team_id == bindparam("team_id"),
+        inbox.c.conversation_id == bindparam("conversation_id"),
+        inbox.c.seq.between(bindparam("first_seq"), bindparam("last_seq")),
+        inbox.c.wanted,
+        inbox.c.deleted_at.is_(None),
+        inbox.c.outcome.in_([Outcome.WAITING.value, Outcome.ANSWERED.value]),
+    )
+    .limit(1)
+)
+
+
+async def is_pointless(transaction: Transaction, place: Place, erased_seq: int) -> bool:
+    """Whether the turn under way answers nothing more, now that this message is gone.
+
+    A turn that goes on with an earlier one answers what that one did.
+    """
+    turn_id, first_seq, last_seq = place.turn_id, 0, -1
+    while turn_id is not None:
+        its = {"team_id": place.team_id, "turn_id": turn_id}
+        first_seq, last_seq, turn_id = (await transaction.execute(_ASKS, its)).one()
+    if not first_seq <= erased_seq <= last_seq:
+        return False
+    left = await transaction.execute(
+        _STILL_ASKED,
+        {
+            "team_id": place.team_id,
+            "conversation_id": place.conversation_id,
+            "first_seq": first_seq,
+            "last_seq": last_seq,
+        },
+    )
+    return left.first() is None
 
 
 async def is_said_of_turn(

@@ -25,7 +25,7 @@ from app.domain import (
     SlackThread,
     StopRequest,
 )
-from app.storage.aims import is_meant_for_turn, is_said_of_turn
+from app.storage.aims import is_meant_for_turn, is_pointless, is_said_of_turn
 from app.storage.company import note_company
 from app.storage.database import Database, Transaction
 from app.storage.doubts import wake_suspended
@@ -66,7 +66,7 @@ from app.storage.policy import (
     decide,
     timing,
 )
-from app.storage.tables import inbox, turns
+from app.storage.tables import turns
 
 _NOW = select(Database.now)
 _TURN = select(turns.c.conversation_id).where(
@@ -76,20 +76,6 @@ _STOP = (
     update(turns)
     .where(turns.c.team_id == bindparam("its_team"), turns.c.id == bindparam("its_id"))
     .values(stop_by=func.coalesce(turns.c.stop_by, bindparam("by")))
-)
-_STILL_ASKED = (
-    select(inbox.c.seq)
-    .join_from(turns, inbox, inbox.c.seq.between(turns.c.first_seq, turns.c.last_seq))
-    .where(
-        turns.c.team_id == bindparam("team_id"),
-        turns.c.id == bindparam("turn_id"),
-        inbox.c.team_id == bindparam("team_id"),
-        inbox.c.conversation_id == bindparam("conversation_id"),
-        inbox.c.wanted,
-        inbox.c.deleted_at.is_(None),
-        inbox.c.outcome == Outcome.WAITING.value,
-    )
-    .limit(1)
 )
 
 
@@ -186,7 +172,7 @@ class Inbox:
                 await place.recount(transaction)
                 if entry.is_late and not place.late_seq:
                     await withdraw(transaction, place)
-                if await _is_pointless(transaction, place, entry):
+                if entry.wanted and await is_pointless(transaction, place, entry.seq):
                     stop = await _stop(transaction, place, stopped_by="")
             await place.settle(transaction)
         await self._database.scrub()
@@ -430,21 +416,6 @@ def _added(
         needs_mentions=place.has_company and place.follow is Follow.AUTOMATIC,
         wanted=isinstance(verdict, Answer | FollowWord),
     )
-
-
-async def _is_pointless(transaction: Transaction, place: Place, erased: Entry) -> bool:
-    """Whether the turn under way answers nothing any more, now that this is gone."""
-    if place.turn_id is None or not erased.wanted or erased.seq > place.taken_seq:
-        return False
-    left = await transaction.execute(
-        _STILL_ASKED,
-        {
-            "team_id": place.team_id,
-            "conversation_id": place.conversation_id,
-            "turn_id": place.turn_id,
-        },
-    )
-    return left.first() is None
 
 
 async def _stop(

@@ -5,7 +5,16 @@ import asyncio
 import pytest
 from sqlalchemy import text
 
-from app.domain import Ending, Outcome, PartKind, ReplyPart, RunStatus, Turn, TurnState
+from app.domain import (
+    Ending,
+    Outcome,
+    PartKind,
+    ReplyPart,
+    RunStatus,
+    StopRequest,
+    Turn,
+    TurnState,
+)
 from app.storage.database import Database
 from app.storage.reply_parts import ReplyParts
 from app.storage.resumptions import Resumption, Resumptions
@@ -227,6 +236,26 @@ async def test_a_message_written_meanwhile_waits_for_the_turn_after_it(
 
     assert texts(first) == ["continue"]
     assert texts(second) == ["thanks"]
+
+
+async def test_what_goes_on_ends_when_its_own_question_is_removed_and_no_other(
+    queue: Queue, resumptions: Resumptions
+) -> None:
+    older = said("set the bedroom to 20", when=-9, thread=0, mention=True)
+    await queue.add(older)
+    await queue.answer_all()
+    turn = await ended(queue, CUT, TurnState.DONE)
+    await resumptions.go_on(TEAM, turn.turn_id, BEN)
+    again = await queue.claim_one()
+    await queue.store.finish(again.lease, CUT, TurnState.DONE)
+    await resumptions.go_on(TEAM, again.turn_id, BEN)
+    more = await queue.claim_one()
+
+    other = await queue.inbox.delete(removed(older))
+    its_own = await queue.inbox.delete(removed(said(mention=True)))
+
+    assert other.stop is None
+    assert its_own.stop == StopRequest(turn_id=more.turn_id, stopped_by="")
 
 
 async def test_going_on_can_be_tried_again_too(
