@@ -47,7 +47,12 @@ _FIND = select(
 _DECIDE = (
     update(turns)
     .where(*_IS_TURN)
-    .values(decided_no=turns.c.doubt_no, decided_by=bindparam("by"))
+    .values(
+        decided_no=turns.c.doubt_no,
+        decided_by=bindparam("by"),
+        # The time for which people were waited for is none that it took.
+        claimed_at=Database.now,
+    )
 )
 _LEAVE = update(turns).where(*_IS_TURN).values(stop_by=bindparam("by"))
 _OVERDUE = (

@@ -118,6 +118,19 @@ async def test_a_turn_that_may_go_on_tells_the_model_what_is_unknown(
     assert stage.reply.ending.status is RunStatus.COMPLETED
 
 
+async def test_the_time_for_which_people_were_waited_for_is_none_that_it_took(
+    stage: Stage, doubts: Doubts
+):
+    turn = await suspended(stage)
+    async with stage.database.write() as transaction:
+        hours = text("UPDATE turns SET claimed_at = claimed_at - 7200")
+        await transaction.execute(hours)
+
+    await doubts.decide(TEAM, turn.turn_id, BEN)
+
+    assert (await stage.claimed()).age < 600
+
+
 async def test_a_turn_that_is_left_ends_as_stopped(stage: Stage, doubts: Doubts):
     turn = await suspended(stage)
 

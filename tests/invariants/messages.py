@@ -156,6 +156,8 @@ def _answered_out_of_order(
             and older["edited_ts"] is None
             and acknowledged is not None
             and acknowledged < its_earlier["claimed_at"] - _SAME_MOMENT
+            # Then its time was counted anew, some time after its claim.
+            and its_earlier["decided_no"] is None
         ):
             says = f"{newer['ts']} was answered before {older['ts']}, which was known"
             story = [*db.story_of(its_earlier), *db.story_of(its_turn)]

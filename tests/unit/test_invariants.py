@@ -49,6 +49,7 @@ def turn(**more: object) -> World:
         "run_status": "completed",
         "blocked_by": None,
         "claimed_at": 100.2,
+        "decided_no": None,
         "ended_at": 101.0,
         **more,
     }
