@@ -40,7 +40,9 @@ _SQLITE_ERROR = 1
 
 _A_SANE_TIME = (1_700_000_000.0, 10_000_000_000.0)
 
-_DIRECT = {"server_settings": {"application_name": "threadline", "jit": "off"}}
+_DIRECT = {"application_name": "threadline", "jit": "off"}
+# Else the rows of a host that went down within a transaction stay locked for hours.
+_IDLE_LIMIT = "idle_in_transaction_session_timeout"
 # A pooler refuses parameters that it does not know, and the next transaction may be on
 # another connection: no statement is prepared for longer than its use, under no name.
 _POOLED = {
@@ -102,7 +104,8 @@ class Database:
     ) -> "Database":
         """Open `sqlite:///path` or `postgresql://…` and check that it answers.
 
-        `patience` is for how many seconds a statement may take on Postgres.
+        `patience` is for how many seconds a statement may take on Postgres, and a
+        transaction wait for the next one: who holds rows and is gone loses them.
         `is_pooled` says that a pooler stands in between, such as pgbouncer, which may
         give each transaction another connection.
         Raises SettingsError for any other address and DatabaseUnavailable when there
@@ -112,10 +115,11 @@ class Database:
         if address.get_backend_name() == "sqlite":
             database = cls(*_sqlite_engines(address), places=1)
         else:
-            more = _POOLED if is_pooled else _DIRECT
+            more = _POOLED if is_pooled else _direct(min(patience, _PATIENCE))
             patient = {**more, "command_timeout": patience}
+            hurried = _POOLED if is_pooled else _direct(_SHORT_PATIENCE)
             engine = _postgres_engine(address, _POOL_SIZE, _PATIENCE, patient)
-            urgent = _postgres_engine(address, _URGENT, _SHORT_PATIENCE, more)
+            urgent = _postgres_engine(address, _URGENT, _SHORT_PATIENCE, hurried)
             places = _POOL_SIZE - _READERS
             database = cls(engine, engine, places=places, urgent=urgent)
         try:
@@ -266,6 +270,10 @@ def _prepare_sqlite(engine: AsyncEngine, begin: str, pragmas: tuple[str, ...]) -
     event.listen(engine.sync_engine, "begin", on_begin)
     event.listen(engine.sync_engine, "handle_error", on_error)
     event.listen(engine.sync_engine, "handle_error", _translate)
+
+
+def _direct(idle: float) -> dict[str, Any]:
+    return {"server_settings": {**_DIRECT, _IDLE_LIMIT: f"{idle * 1000:.0f}"}}
 
 
 def _postgres_engine(

@@ -15,6 +15,8 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 # OpenAI takes no more of either.
 _LONGEST_DESCRIPTION = 1024
 _MOST_TOOLS = 128
+# Seconds; its thread can take in nothing meanwhile, and SQLite nothing at all.
+_STORED_LIMIT = 5.0
 
 
 def lint(tools: Sequence[Tool]) -> None:
@@ -65,6 +67,8 @@ def _limits(tool: Tool) -> Iterator[str]:
         yield "result_limit must be a number of bytes above 0"
     if tool.stored and not tool.is_write:
         yield "a read has nothing to store; leave stored out"
+    if tool.stored and tool.is_write and tool.time_limit > _STORED_LIMIT:
+        yield f"it keeps others waiting; give it a time_limit of {_STORED_LIMIT:g} s"
     if tool.check and (tool.stored or not tool.is_write):
         yield "only a write with effects elsewhere needs a check; leave it out"
     if tool.check and not iscoroutinefunction(tool.check):

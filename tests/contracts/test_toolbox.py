@@ -138,7 +138,7 @@ async def test_a_proposed_call_of_a_former_owner_is_run(home: Home):
 
 
 async def test_a_stored_write_that_fails_leaves_nothing(home: Home):
-    @tool(effect="write", label="breaking", stored=True)
+    @tool(effect="write", label="breaking", stored=True, time_limit=5)
     async def breakIt(context: ToolContext) -> str:  # noqa: N802
         """Set a room and break."""
         await home.rooms.set_temperature(

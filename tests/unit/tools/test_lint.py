@@ -131,6 +131,11 @@ def looks_at_once(context: ToolContext, room: str) -> Found:
         ({"result_limit": 0}, ["result_limit must be a number of bytes above 0"]),
         ({"stored": True}, ["a read has nothing to store; leave stored out"]),
         (
+            {"effect": "write", "stored": True},
+            ["it keeps others waiting; give it a time_limit of 5 s"],
+        ),
+        ({"effect": "write", "stored": True, "time_limit": 5}, []),
+        (
             {"check": looks},
             ["only a write with effects elsewhere needs a check; leave it out"],
         ),
