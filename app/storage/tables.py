@@ -69,6 +69,9 @@ metadata = MetaData(
 # SQLite makes only an INTEGER primary key its own row number.
 RowId = BigInteger().with_variant(Integer, "sqlite")
 
+# What holds nobody's words; Postgres can look into it.
+PlainJson = JSON().with_variant(JSONB, "postgresql")
+
 # Written into the statements: a bound value would hide from the planner that a
 # partial index answers the query.
 READY: ColumnClause[str] = literal_column("'ready'")
@@ -342,9 +345,10 @@ Index(
     postgresql_where=late_notes.c.due_at.is_not(None),
 )
 
-# What a method of Slack's may still be called with in a workspace, all processes
-# together. `holders` are those that hold some of its tokens: {id: {until, held, demand,
-# reserve}}. Only where several processes may share, on Postgres, tokens are lent.
+# How often a method of Slack's may be called in a workspace. Where processes share, on
+# Postgres, `holders` says who has tokens, {id: {until, held, demand, reserve}}, and
+# `calls` how many there were in each second of the last minute, {second: calls}.
+# Until `saved_until` it grows more slowly, as savings were spent.
 rate_budgets = Table(
     "rate_budgets",
     metadata,
@@ -355,7 +359,9 @@ rate_budgets = Table(
     Column("tokens", Double, nullable=False),
     Column("as_of", Double, nullable=False),
     Column("blocked_until", Double, nullable=False),
-    Column("holders", JSON().with_variant(JSONB, "postgresql"), nullable=False),
+    Column("saved_until", Double, nullable=False),
+    Column("calls", PlainJson, nullable=False),
+    Column("holders", PlainJson, nullable=False),
 )
 
 workers = Table(

@@ -9,6 +9,8 @@ down_revision = "0010"
 branch_labels = None
 depends_on = None
 
+_ANY = sa.JSON().with_variant(JSONB, "postgresql")
+
 
 def upgrade() -> None:
     op.create_table(
@@ -20,9 +22,9 @@ def upgrade() -> None:
         sa.Column("tokens", sa.Double, nullable=False),
         sa.Column("as_of", sa.Double, nullable=False),
         sa.Column("blocked_until", sa.Double, nullable=False),
-        sa.Column(
-            "holders", sa.JSON().with_variant(JSONB, "postgresql"), nullable=False
-        ),
+        sa.Column("saved_until", sa.Double, nullable=False),
+        sa.Column("calls", _ANY, nullable=False),
+        sa.Column("holders", _ANY, nullable=False),
         sa.PrimaryKeyConstraint("team_id", "method", name="pk_rate_budgets"),
     )
 

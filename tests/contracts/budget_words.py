@@ -8,5 +8,17 @@ KEEP = 6.0
 
 
 def asks(holder: str, **its: Any) -> Request:  # noqa: ANN401
-    usual = {"held": 0.0, "returned": 0.0, "wanted": 3.0, "must": 1.0, "demand": 1.0}
-    return Request(**{"holder": holder, "reserve": 0.0, "keep": KEEP, **usual, **its})
+    """Ask with nothing special about it but what is named."""
+    usual = {
+        "held": 0.0,
+        "returned": 0.0,
+        "sent": 0,
+        "alone": 0,
+        "wanted": 3.0,
+        "must": 1.0,
+        "demand": 1.0,
+        "reserve": 0.0,
+        "keep": KEEP,
+        "most": 1_000.0,
+    }
+    return Request(holder=holder, **{**usual, **its})

@@ -24,7 +24,7 @@ from app.storage.data_messages import DataMessages
 from app.storage.database import Database
 from app.storage.doubts import Doubts
 from app.storage.late_notes import LateNotes
-from app.storage.rate_budgets import BudgetKey, Learnt, Lesson, RateBudgets
+from app.storage.rate_budgets import BudgetKey, Learnt, RateBudgets
 from app.storage.remote_threads import RemoteThreads
 from app.storage.reply_parts import ReplyParts
 from app.storage.resumptions import Resumptions
@@ -118,8 +118,7 @@ async def _everything_of_budgets(database: Database) -> None:
     await budgets.learnt(key)
     if budgets.are_lent:
         other = BudgetKey(team_id=TEAM, method="n")
-        lesson = Lesson(floor=0.1, ceiling=4.0)
-        await budgets.lend(other, asks("worker"), lesson, start)
+        await budgets.lend(other, asks("worker"), start)
 
 
 async def _everything_late(queue: Queue) -> None:
