@@ -9,6 +9,7 @@ from typing import Any
 
 from bench import (
     burst,
+    e2e,
     first_sign,
     ingest,
     limits,
@@ -38,6 +39,7 @@ _SIMULATED: dict[str, Callable[[Options], Report]] = {
     "staleness": staleness.run,
     "burst": burst.run,
     "limits": limits.run,
+    "e2e": e2e.run,
 }
 
 

@@ -10,9 +10,9 @@ import itertools
 import json
 import sys
 from pathlib import Path
-from typing import cast
+from typing import Protocol, cast
 
-from app.assistants.sse import EventDecoder
+from app.assistants.sse import EventDecoder, ServerEvent
 from app.loop import new_event_loop
 
 DELTAS = 3_000
@@ -21,11 +21,11 @@ RATE = 60
 _PHASES = 16
 
 _RECORDINGS = Path(__file__).parents[1] / "tests" / "recordings" / "openai"
-_STREAM_HEAD = (
+STREAM_HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
     b"Transfer-Encoding: chunked\r\n\r\n"
 )
-_STREAM_END = b"0\r\n\r\n"
+STREAM_END = b"0\r\n\r\n"
 _TEXT = (
     "The kitchen is at 22 °C, and the bedroom was warmed from 19 to 21 °C this "
     "morning. That is **two degrees** more than last week; say so if it is too much. "
@@ -35,12 +35,18 @@ _WORDS = [f" {word}" for word in _TEXT.split()]
 CHARACTERS = sum(map(len, _WORDS)) / len(_WORDS)
 
 
-def _chunk(data: bytes) -> bytes:
+def _event(event: ServerEvent) -> bytes:
+    """An event on the wire: a chunk of its own."""
+    data = f"event: {event.name}\ndata: ".encode() + event.data + b"\n\n"
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
+def _quoted(text: str) -> bytes:
+    return json.dumps(text, ensure_ascii=False).encode()
+
+
 class Answer:
-    """A recorded answer, made longer by repeating its deltas with other words."""
+    """A recorded answer, which can be told with other words, and more of them."""
 
     def __init__(self, recording: str) -> None:
         raw = (_RECORDINGS / f"{recording}.sse").read_bytes()
@@ -48,35 +54,46 @@ class Answer:
         places = [
             place for place, event in enumerate(events) if event.name.endswith(".delta")
         ]
-        told = [
-            _chunk(f"event: {event.name}\ndata: ".encode() + event.data + b"\n\n")
-            for event in events
-        ]
-        self.before = b"".join(told[: places[0]])
-        self.after = b"".join(told[places[-1] + 1 :])
-        first = events[places[0]]
-        self.deltas = [
-            _chunk(f"event: {first.name}\ndata: ".encode() + data + b"\n\n")
-            for data in _with_words(first.data)
-        ]
+        self._delta = events[places[0]]
+        self._endings = events[places[-1] + 1 :]
+        self.before = b"".join(map(_event, events[: places[0]]))
+        self.deltas = [self.delta(word) for word in _WORDS]
+
+    def delta(self, text: str) -> bytes:
+        """A piece of text."""
+        data = self._delta.data.replace(b'"Hello"', _quoted(text))
+        return _event(self._delta._replace(data=data))
+
+    def after(self, text: str | None = None) -> bytes:
+        """What follows the last delta; that of a response can have another text."""
+        endings = self._endings
+        if text is not None:
+            was, now = _quoted(json.loads(endings[0].data)["text"]), _quoted(text)
+            endings = [
+                each._replace(data=each.data.replace(was, now)) for each in endings
+            ]
+        return b"".join(map(_event, endings))
 
     def whole(self) -> bytes:
         """All of it, with many deltas."""
         deltas = itertools.islice(itertools.cycle(self.deltas), DELTAS)
-        return self.before + b"".join(deltas) + self.after
+        return self.before + b"".join(deltas) + self.after()
 
 
-def _with_words(delta: bytes) -> list[bytes]:
-    return [
-        delta.replace(b'"Hello"', json.dumps(word, ensure_ascii=False).encode())
-        for word in _WORDS
-    ]
+class Listener(Protocol):
+    """Who answers requests."""
+
+    def answer(self, path: str, body: bytes, transport: asyncio.WriteTransport) -> None:
+        """Answer one request."""
+
+    def leave(self, transport: asyncio.WriteTransport) -> None:
+        """Stop speaking to somebody who has gone."""
 
 
 class Speaker(asyncio.Protocol):
     """Answers the requests of one connection."""
 
-    def __init__(self, stage: "Stage") -> None:
+    def __init__(self, stage: Listener) -> None:
         self._stage = stage
         self._received = b""
         self._transport: asyncio.WriteTransport | None = None
@@ -100,7 +117,7 @@ class Speaker(asyncio.Protocol):
                 return
             self._received = rest[size:]
             path = head.split(b" ", 2)[1].decode()
-            self._stage.answer(path, self._transport)
+            self._stage.answer(path, rest[:size], self._transport)
 
 
 def _content_length(head: bytes) -> int:
@@ -111,6 +128,15 @@ def _content_length(head: bytes) -> int:
     return 0
 
 
+def json_answer(content: object) -> bytes:
+    """An answer that is no stream."""
+    body = json.dumps(content).encode()
+    return (
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+        b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+    )
+
+
 class Stage:
     """What all connections share: the answers, and who is being spoken to."""
 
@@ -118,7 +144,7 @@ class Stage:
         answers = {"responses": Answer("text"), "runs": Answer("assistants_text")}
         self._answers = answers
         self._wholes = {
-            name: _STREAM_HEAD + answer.whole() + _STREAM_END
+            name: STREAM_HEAD + answer.whole() + STREAM_END
             for name, answer in answers.items()
         }
         self._phases: list[dict[asyncio.WriteTransport, itertools.cycle[bytes]]] = [
@@ -127,21 +153,23 @@ class Stage:
         self._next_phase = itertools.cycle(self._phases)
         self._numbers = itertools.count(1)
 
-    def answer(self, path: str, transport: asyncio.WriteTransport) -> None:
+    def answer(
+        self,
+        path: str,
+        body: bytes,  # noqa: ARG002 - whatever is asked
+        transport: asyncio.WriteTransport,
+    ) -> None:
         """Answer one request."""
         kind = path.rpartition("/")[2]
         if path.startswith("/at-once/"):
             transport.write(self._wholes[kind])
         elif path.startswith("/paced/"):
             answer = self._answers[kind]
-            transport.write(_STREAM_HEAD + answer.before)
+            transport.write(STREAM_HEAD + answer.before)
             next(self._next_phase)[transport] = itertools.cycle(answer.deltas)
         else:
-            nod = json.dumps({"ok": True, "ts": f"{next(self._numbers)}.000100"})
-            transport.write(
-                b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-                b"Content-Length: %d\r\n\r\n%b" % (len(nod), nod.encode())
-            )
+            nod = {"ok": True, "ts": f"{next(self._numbers)}.000100"}
+            transport.write(json_answer(nod))
 
     def leave(self, transport: asyncio.WriteTransport) -> None:
         """Stop speaking to somebody who has gone."""

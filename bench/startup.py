@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 import sys
 import tempfile
 import time
@@ -11,7 +10,7 @@ from pathlib import Path
 import aiohttp
 
 from app.sandbox.server import Sandbox
-from bench.table import median, show, surroundings
+from bench.table import free_port, median, show, surroundings
 
 STARTS = 5
 MOST_SECONDS = 3.0
@@ -30,7 +29,7 @@ async def _measure() -> list[float]:
 
 
 async def _start(sandbox: Sandbox, url: str) -> float:
-    port = _free_port()
+    port = free_port()
     environment = {
         **surroundings(),
         "SLACK_BOT_TOKEN": sandbox.bot_token,
@@ -61,12 +60,6 @@ async def _is_ready(session: aiohttp.ClientSession, port: int) -> bool:
             return answer.ok
     except aiohttp.ClientError:
         return False
-
-
-def _free_port() -> int:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        return int(unused.getsockname()[1])
 
 
 def _nowhere() -> int:

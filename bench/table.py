@@ -1,6 +1,7 @@
 """Tables, percentiles, and the databases to measure on."""
 
 import os
+import socket
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -41,6 +42,13 @@ def databases() -> Iterator[dict[str, str]]:
             "sqlite": f"sqlite:///{Path(folder) / 'bench.db'}",
             "postgres": new_database(),
         }
+
+
+def free_port() -> int:
+    """A port that nobody listens on at the moment."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        return int(unused.getsockname()[1])
 
 
 def surroundings() -> dict[str, str]:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import signal
-import socket
 import sys
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
@@ -14,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from bench.chaos.proxy import FaultProxy, Streams, Weather
-from bench.table import surroundings
+from bench.table import free_port, surroundings
 
 _ROOT = Path(__file__).parents[2]
 _READY = "/invite"
@@ -181,7 +180,7 @@ class Replica:
             "SLACK_API_URL": f"{slack}/api/",
             "OPENAI_BASE_URL": f"http://127.0.0.1:{self._model.port}/v1",
             "DATABASE_URL": self._url(),
-            "PORT": str(_free_port()),
+            "PORT": str(free_port()),
             "TURNS_PER_PERSON_PER_HOUR": "0",
             "AUTO_MIGRATE": "false",
         }
@@ -195,13 +194,6 @@ class Replica:
     async def _reach_database(self) -> Streams:
         (folder,) = parse_qs(urlsplit(self._database_url).query)["host"]
         return await asyncio.open_unix_connection(f"{folder}/.s.PGSQL.5432")
-
-
-def _free_port() -> int:
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        port: int = bound.getsockname()[1]
-        return port
 
 
 class Town:
