@@ -206,14 +206,19 @@ class KnownPlace:
     thread_ts: str | None = None
 
 
-async def end_absence(transaction: Transaction) -> None:
-    """See, before a heartbeat is written, whether there was none for a while.
+async def was_nobody_there(transaction: Transaction) -> bool:
+    """Whether the next heartbeat is the first for a while, and ends an absence."""
+    return _is_worth_noting((await transaction.execute(_LAST_ALIVE)).one())
 
-    What waited through ten minutes of it is late: it waits no longer, and each of its
-    threads is told so.
+
+async def end_absence(transaction: Transaction) -> None:
+    """See to what waited, before the first heartbeat for a while is written.
+
+    What waited through ten minutes is late: it waits no longer, and each of its threads
+    is told so.
     """
     last = (await transaction.execute(_LAST_ALIVE)).one()
-    if last.alive_until is None or last.now - last.alive_until < _WORTH_NOTING:
+    if not _is_worth_noting(last):
         return
     since = {"since": last.alive_until}
     if (await transaction.execute(_NOTE, since)).first() is None:
@@ -224,6 +229,12 @@ async def end_absence(transaction: Transaction) -> None:
     for statement in _MISSED:
         missed += (await transaction.execute(statement, since)).all()
     await _leave(transaction, missed)
+
+
+def _is_worth_noting(last: _AnyRow) -> bool:
+    return last.alive_until is not None and (
+        last.now - last.alive_until >= _WORTH_NOTING
+    )
 
 
 async def _leave(transaction: Transaction, missed: Iterable[_AnyRow]) -> None:

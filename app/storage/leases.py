@@ -7,7 +7,7 @@ from sqlalchemy import Row, and_, bindparam, delete, exists, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from app.domain import Ending, Lease, RunStatus, Surface, TurnState
-from app.storage.absences import end_absence
+from app.storage.absences import end_absence, was_nobody_there
 from app.storage.database import Database, Transaction
 from app.storage.doubts import wake_overdue
 from app.storage.endings import TurnEnd, end_turns
@@ -96,13 +96,17 @@ class Leases:
     async def beat(self, worker_id: str, version: str, ttl: float) -> None:
         """Say that the process lives for `ttl` more seconds; due before any claim.
 
-        The first after a time in which no process lived decides what is late by now.
+        The first after a time in which no process lived decides what is late by now,
+        and takes the time that this takes.
         """
+        its = {"worker_id": worker_id, "ttl": ttl, "its_version": version}
         async with self._database.urgent() as transaction:
+            if not await was_nobody_there(transaction):
+                await transaction.execute(_BEAT, its)
+                return
+        async with self._database.write() as transaction:
             await end_absence(transaction)
-            await transaction.execute(
-                _BEAT, {"worker_id": worker_id, "ttl": ttl, "its_version": version}
-            )
+            await transaction.execute(_BEAT, its)
 
     async def reap(self, worker_id: str, holding: Sequence[int] = ()) -> int:
         """Make turns without a live owner ready again, the same turns; how many.

@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 _MARGIN = 0.5
 # Where one beat gets no answer the next one tries another connection.
 _BEATS_AT_ONCE = 3
+# Seconds: where nobody lived for long, the first beat may have much to see to.
+_TO_RETURN = 60.0
 
 
 class Tenure:
@@ -90,8 +92,9 @@ class Tenure:
 
     async def _beat(self) -> None:
         began = time.monotonic()
+        patience = self._lease / 2 if self.is_alive else _TO_RETURN
         try:
-            async with asyncio.timeout(self._lease / 2):
+            async with asyncio.timeout(patience):
                 await self._leases.beat(self._worker_id, __version__, self._lease)
         except (DatabaseUnavailable, TimeoutError):
             telemetry.count("lease.beats_missed")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from app.domain import CallState, Turn
 from app.errors import DatabaseUnavailable, LeaseLost
@@ -23,6 +23,7 @@ from tests.contracts.queue_words import Queue, said
 from tests.contracts.toolbox_stage import at_home, calling
 from tests.contracts.worker_stage import LIMITS, working
 from tests.half_open import way_to
+from tests.postgres import empty
 
 SHORT = replace(LIMITS, lease=0.8, beat=0.05, reap=0.05, sweep=0.05)
 
@@ -34,9 +35,14 @@ class Pausing(Leases):
         super().__init__(database)
         self.goes_on = asyncio.Event()
         self.goes_on.set()
+        self.given_up = 0
 
     async def beat(self, worker_id: str, version: str, ttl: float) -> None:
-        await self.goes_on.wait()
+        try:
+            await self.goes_on.wait()
+        except asyncio.CancelledError:
+            self.given_up += 1
+            raise
         await super().beat(worker_id, version, ttl)
 
 
@@ -109,6 +115,50 @@ async def test_what_was_claimed_before_a_lapse_and_came_after_it_is_not_begun(
 
     # The first claim made epoch 1; nobody acts on it.
     assert [turn.lease.epoch for turn in shift.begun] == [2]
+
+
+async def test_a_process_gives_its_first_beat_after_an_absence_the_time_it_takes(
+    database: Database,
+) -> None:
+    leases = Pausing(database)
+    tenure = Tenure("worker", leases, lease=0.8, beat=0.05, on_lapse=lambda: None)
+    await tenure.begin()
+    leases.goes_on.clear()
+    keeping = asyncio.create_task(_keep(tenure))
+    await _until(lambda: not tenure.is_alive)
+    given_up_before = leases.given_up
+    lapsed_at = time.monotonic()
+    await _until(lambda: time.monotonic() > lapsed_at + 1.5)
+    given_up_after = leases.given_up
+    leases.goes_on.set()
+    await _until(lambda: tenure.is_alive)
+    keeping.cancel()
+    await tenure.end()
+
+    # Three may have begun just before the lapse.
+    assert given_up_after <= given_up_before + 3
+
+
+async def test_much_that_waited_through_an_absence_keeps_nobody_from_returning(
+    migrated_postgres: str,
+) -> None:
+    empty(migrated_postgres)
+    database = await Database.connect(migrated_postgres)
+    queue = Queue(database)
+    await queue.add(said("one", mention=True))
+    await queue.leases.beat("worker", "1", 1.0)
+
+    async with database.write() as transaction:
+        await transaction.execute(text("/* time */ UPDATE workers SET expires_at = 1"))
+    async with database.write() as transaction:
+        await transaction.execute(text("SELECT id FROM conversations FOR UPDATE"))
+        beating = asyncio.create_task(queue.leases.beat("worker", "1", 1.0))
+        await asyncio.wait([beating], timeout=2.0)
+        is_waiting = not beating.done()
+    await beating
+
+    assert is_waiting
+    await database.close()
 
 
 async def test_a_process_that_was_not_heard_judges_nobody_for_two_beats(
