@@ -72,14 +72,16 @@ async def many_at_once(
     waiting: Iterable[Message],
     at_once: int,
 ) -> None:
-    """Send all, with a fixed number under way."""
-    left = iter(waiting)
+    """Send all, with a fixed number under way, and those of a thread in their order."""
+    shares: list[list[Message]] = [[] for _ in range(at_once)]
+    for message in waiting:
+        shares[message.thread % at_once].append(message)
 
-    async def sender() -> None:
-        for message in left:
+    async def sender(share: Iterable[Message]) -> None:
+        for message in share:
             await send(message)
 
-    await asyncio.gather(*(sender() for _ in range(at_once)))
+    await asyncio.gather(*map(sender, shares))
 
 
 def broken(notes: Sequence[Note]) -> int:

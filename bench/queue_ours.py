@@ -38,7 +38,7 @@ from bench.queue_journal import (
     until_told,
 )
 
-AT_ONCE = 50
+AT_ONCE = 200
 FILLING = 16
 # Ahead of every clock, so that nothing is late.
 _FIRST = 4_000_000_000

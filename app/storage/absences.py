@@ -21,6 +21,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from app.domain import ChannelKind, Outcome, Surface
+from app.storage.among import among
 from app.storage.database import Database, Transaction
 from app.storage.late_notes import offer_in
 from app.storage.policy import LATE_AFTER, PAST_AFTER, Timing, timing
@@ -92,8 +93,8 @@ def _missed(state: object) -> ReturningUpdate[Any]:
 _MISSED = (_missed(READY), _missed(RUNNING))
 
 _OF_THESE = (
-    conversations.c.team_id.in_(bindparam("team_ids", expanding=True)),
-    conversations.c.id.in_(bindparam("ids", expanding=True)),
+    among(conversations.c.team_id, "team_ids"),
+    among(conversations.c.id, "ids"),
 )
 _ITS_INBOX = and_(
     inbox.c.team_id == conversations.c.team_id,
@@ -184,7 +185,7 @@ _PLACES = select(
     conversations.c.thread_ts,
 ).where(
     conversations.c.team_id == bindparam("team_id"),
-    conversations.c.id.in_(bindparam("ids", expanding=True)),
+    among(conversations.c.id, "ids"),
     conversations.c.surface == Surface.SLACK.value,
 )
 

@@ -32,6 +32,7 @@ from app.domain import (
     TurnState,
     Usage,
 )
+from app.storage.among import among
 from app.storage.database import Database, Transaction
 from app.storage.endings import ending_of
 from app.storage.places import Place
@@ -57,7 +58,7 @@ _PICKED = (
     select(conversations.c.id)
     .where(
         conversations.c.state == READY,
-        conversations.c.team_id.not_in(bindparam("full_teams", expanding=True)),
+        ~among(conversations.c.team_id, "full_teams"),
     )
     .order_by(conversations.c.ready_at, conversations.c.id)
     .limit(bindparam("limit"))
@@ -132,17 +133,13 @@ _NEW_TURNS = (
     .values(claimed_at=Database.now)
     .returning(turns.c.id, sort_by_parameter_order=True)
 )
-_TAKE = (
+_BEGIN_HISTORY = (
     update(conversations)
     .where(
         conversations.c.team_id == bindparam("its_team"),
         conversations.c.id == bindparam("its_id"),
     )
-    .values(
-        turn_id=bindparam("its_turn"),
-        taken_seq=bindparam("last_seq"),
-        assistant_thread_id=bindparam("its_history"),
-    )
+    .values(assistant_thread_id=bindparam("its_history"))
 )
 
 _IS_OF_TURN = and_(
@@ -151,8 +148,8 @@ _IS_OF_TURN = and_(
     inbox.c.seq.between(turns.c.first_seq, turns.c.last_seq),
 )
 _CLAIMED = and_(
-    turns.c.team_id.in_(bindparam("team_ids", expanding=True)),
-    turns.c.id.in_(bindparam("turn_ids", expanding=True)),
+    among(turns.c.team_id, "team_ids"),
+    among(turns.c.id, "turn_ids"),
 )
 _MARK_TAKEN = (
     update(inbox)
@@ -163,6 +160,15 @@ _MARK_TAKEN = (
         inbox.c.outcome == Outcome.WAITING.value,
     )
     .values(taken_at=Database.now)
+)
+_TAKE = (
+    update(conversations)
+    .where(
+        _CLAIMED,
+        conversations.c.team_id == turns.c.team_id,
+        conversations.c.id == turns.c.conversation_id,
+    )
+    .values(turn_id=turns.c.id, taken_seq=turns.c.last_seq)
 )
 _MARK_RUNNING = update(turns).where(_CLAIMED).values(state=TurnState.RUNNING.value)
 
@@ -334,7 +340,7 @@ async def _turns_of(
     }
     if fresh:
         histories |= await _new_histories(transaction, fresh)
-        resumed |= await _new_turns(transaction, fresh, histories)
+        resumed |= await _new_turns(transaction, fresh)
     return resumed, histories
 
 
@@ -347,15 +353,19 @@ async def _new_histories(
     made = await transaction.execute(
         _NEW_THREADS, [{"team_id": place.team_id} for place in without]
     )
-    return dict(
-        zip((place.id for place in without), made.scalars(), strict=True),
+    begun = list(zip(without, made.scalars(), strict=True))
+    await transaction.execute(
+        _BEGIN_HISTORY,
+        [
+            {"its_team": place.team_id, "its_id": place.id, "its_history": history}
+            for place, history in begun
+        ],
     )
+    return {place.id: history for place, history in begun}
 
 
 async def _new_turns(
-    transaction: Transaction,
-    places: Sequence[_AnyRow],
-    histories: dict[int, int],
+    transaction: Transaction, places: Sequence[_AnyRow]
 ) -> dict[int, int]:
     made = await transaction.execute(
         _NEW_TURNS,
@@ -372,19 +382,7 @@ async def _new_turns(
         ],
     )
     turn_ids = dict(zip((place.id for place in places), made.scalars(), strict=True))
-    await transaction.execute(
-        _TAKE,
-        [
-            {
-                "its_team": place.team_id,
-                "its_id": place.id,
-                "its_turn": turn_ids[place.id],
-                "last_seq": place.last_seq,
-                "its_history": histories[place.id],
-            }
-            for place in places
-        ],
-    )
+    await transaction.execute(_TAKE, _named(places, turn_ids))
     await transaction.execute(_MARK_TAKEN, _named(places, turn_ids))
     return turn_ids
 

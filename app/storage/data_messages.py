@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Row, bindparam, func, insert, select, update
 
 from app.domain import DataMessage, Lease, StoredDataMessage
+from app.storage.among import among
 from app.storage.database import Database, Transaction
 from app.storage.fence import fenced
 from app.storage.tables import data_messages
@@ -25,7 +26,7 @@ _SHOWN = (
     .where(
         data_messages.c.team_id == bindparam("its_team"),
         data_messages.c.turn_id == bindparam("its_turn"),
-        data_messages.c.seq.in_(bindparam("seqs", expanding=True)),
+        among(data_messages.c.seq, "seqs"),
     )
     .values(part_no=bindparam("its_part"))
 )

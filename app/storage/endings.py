@@ -5,12 +5,12 @@ is freed. A process that dies in between leaves nothing to be answered again.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import and_, bindparam, case, literal, null, select, update
+from sqlalchemy import and_, bindparam, case, func, literal, null, select, update
 
 from app.domain import (
     CallState,
@@ -23,6 +23,7 @@ from app.domain import (
     ThreadItem,
     TurnState,
 )
+from app.storage.among import among
 from app.storage.database import Database, Transaction
 from app.storage.history import append_items
 from app.storage.tables import READY, conversations, inbox, tool_calls, turns
@@ -35,16 +36,16 @@ _UNKNOWN = "outcome unknown"
 _OPEN_CALLS = (
     select(tool_calls.c.turn_id, tool_calls.c.call_id, tool_calls.c.state)
     .where(
-        tool_calls.c.team_id.in_(bindparam("team_ids", expanding=True)),
-        tool_calls.c.turn_id.in_(bindparam("turn_ids", expanding=True)),
+        among(tool_calls.c.team_id, "team_ids"),
+        among(tool_calls.c.turn_id, "turn_ids"),
         tool_calls.c.state != CallState.DONE.value,
     )
     .order_by(tool_calls.c.pass_no, tool_calls.c.position)
 )
 
 _ARE_TURNS = (
-    turns.c.team_id.in_(bindparam("team_ids", expanding=True)),
-    turns.c.id.in_(bindparam("turn_ids", expanding=True)),
+    among(turns.c.team_id, "team_ids"),
+    among(turns.c.id, "turn_ids"),
 )
 _ANSWERED = (
     update(inbox)
@@ -68,13 +69,14 @@ _CONCLUDE = (
 )
 _END = (
     update(turns)
-    .where(*_IS_TURN)
+    .where(*_ARE_TURNS)
     .values(
         state=bindparam("its_state"),
         run_status=bindparam("its_status"),
         error=bindparam("its_error"),
         blocked_by=bindparam("its_blocker"),
         ending=None,
+        end_position=func.coalesce(bindparam("its_position"), turns.c.end_position),
         # Only what may be tried again has to know what it shows.
         text_so_far=case(
             (literal(TurnState.DONE.value) == bindparam("its_state"), null()),
@@ -82,6 +84,7 @@ _END = (
         ),
         ended_at=Database.now,
     )
+    .returning(turns.c.id, turns.c.resumed_by)
 )
 
 # Elsewhere than in Slack nobody but the request that waits may claim what is wanted.
@@ -92,8 +95,8 @@ _IS_MORE_WANTED = and_(
 _FREE = (
     update(conversations)
     .where(
-        conversations.c.team_id.in_(bindparam("team_ids", expanding=True)),
-        conversations.c.id.in_(bindparam("conversation_ids", expanding=True)),
+        among(conversations.c.team_id, "team_ids"),
+        among(conversations.c.id, "conversation_ids"),
     )
     .values(
         state=case((_IS_MORE_WANTED, READY), else_="idle"),
@@ -128,32 +131,31 @@ class TurnEnd(Conclusion):
     state: TurnState
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """The ids of turns after which more is wanted, and of those to be resumed."""
+
+    wanted: set[int]
+    noted: set[int]
+
+
 async def conclude_turns(transaction: Transaction, ends: Sequence[Conclusion]) -> None:
     """Write down how turns end; what is written already stands.
 
     Every call without an output gets one.
     """
-    found = await transaction.execute(_ARE_CONCLUDED, _named(ends))
-    concluded = set(found.scalars())
-    fresh = [end for end in ends if end.lease.turn_id not in concluded]
-    if not fresh:
-        return
-    missing = await _missing_outputs(transaction, fresh)
-    rows = []
-    for end in fresh:
-        items = missing[end.lease.turn_id] + [
-            ThreadItem(kind=ItemKind.OUTPUT, item=item)
-            for item in end.output or _message(end.unfinished_text, end.ending.status)
-        ]
-        rows.append(
-            {
-                **_its(end),
-                "its_ending": msgspec.to_builtins(end.ending),
-                "its_position": await append_items(transaction, end.lease, items),
-            }
-        )
-        await save_usage(transaction, end.lease, end.ending.usage)
-    await transaction.execute(_CONCLUDE, rows)
+    positions = await _write_items(transaction, ends)
+    rows = [
+        {
+            **_its(end),
+            "its_ending": msgspec.to_builtins(end.ending),
+            "its_position": positions[end.lease.turn_id],
+        }
+        for end in ends
+        if end.lease.turn_id in positions
+    ]
+    if rows:
+        await transaction.execute(_CONCLUDE, rows)
 
 
 def ending_of(told: object) -> Ending | None:
@@ -161,36 +163,65 @@ def ending_of(told: object) -> Ending | None:
     return None if told is None else msgspec.convert(told, Ending)
 
 
-async def end_turns(transaction: Transaction, ends: Sequence[TurnEnd]) -> set[int]:
-    """End turns whose conversations are held; those with more wanted there, by id.
+async def end_turns(transaction: Transaction, ends: Sequence[TurnEnd]) -> Ended:
+    """End turns whose conversations are held, and free these.
 
-    How each ends is written down first, unless that was done already.
+    What each has produced is written first, unless that was done already.
     """
-    await conclude_turns(transaction, ends)
+    positions = await _write_items(transaction, ends)
     await transaction.execute(_ANSWERED, _named(ends))
-    await transaction.execute(
-        _END,
-        [
-            {
-                **_its(end),
-                "its_state": end.state.value,
-                "its_status": end.ending.status.value,
-                "its_error": end.ending.error.code if end.ending.error else None,
-                "its_blocker": end.ending.blocked_by,
-            }
-            for end in ends
-        ],
-    )
+    noted = set[int]()
+    for how, alike in _alike(ends, positions):
+        ended = await transaction.execute(_END, {**_named(alike), **how})
+        noted.update(row.id for row in ended if row.resumed_by is not None)
     places = {end.lease.conversation_id: end.lease.turn_id for end in ends}
     freed = await transaction.execute(
         _FREE, {**_named(ends), "conversation_ids": list(places)}
     )
-    return {places[row.id] for row in freed if row.state == "ready"}
+    wanted = {places[row.id] for row in freed if row.state == "ready"}
+    return Ended(wanted=wanted, noted=noted)
+
+
+def _alike(
+    ends: Sequence[TurnEnd], positions: Mapping[int, int | None]
+) -> Iterator[tuple[dict[str, Any], list[TurnEnd]]]:
+    """Yield what is to be written, with all whose end is written so: often one."""
+    groups: defaultdict[tuple[Any, ...], list[TurnEnd]] = defaultdict(list)
+    for end in ends:
+        error = end.ending.error.code if end.ending.error else None
+        status, blocker = end.ending.status.value, end.ending.blocked_by
+        position = positions.get(end.lease.turn_id)
+        groups[end.state.value, status, error, blocker, position].append(end)
+    names = ("its_state", "its_status", "its_error", "its_blocker", "its_position")
+    for values, alike in groups.items():
+        yield dict(zip(names, values, strict=True)), alike
+
+
+async def _write_items(
+    transaction: Transaction, ends: Sequence[Conclusion]
+) -> dict[int, int | None]:
+    """Write what turns have produced into their histories, once.
+
+    Returns for each that had not done so yet where in its turn that begins.
+    """
+    found = await transaction.execute(_ARE_CONCLUDED, _named(ends))
+    concluded = set(found.scalars())
+    fresh = [end for end in ends if end.lease.turn_id not in concluded]
+    missing = await _missing_outputs(transaction, fresh) if fresh else {}
+    positions = {}
+    for end in fresh:
+        items = missing.get(end.lease.turn_id, []) + [
+            ThreadItem(kind=ItemKind.OUTPUT, item=item)
+            for item in end.output or _message(end.unfinished_text, end.ending.status)
+        ]
+        positions[end.lease.turn_id] = await append_items(transaction, end.lease, items)
+        await save_usage(transaction, end.lease, end.ending.usage)
+    return positions
 
 
 async def _missing_outputs(
     transaction: Transaction, ends: Sequence[Conclusion]
-) -> defaultdict[int, list[ThreadItem]]:
+) -> Mapping[int, list[ThreadItem]]:
     missing: defaultdict[int, list[ThreadItem]] = defaultdict(list)
     for call in await transaction.execute(_OPEN_CALLS, _named(ends)):
         output = _NOT_RUN if call.state == CallState.PROPOSED else _UNKNOWN

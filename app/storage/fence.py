@@ -7,6 +7,7 @@ from sqlalchemy import bindparam, exists, select
 
 from app.domain import Lease
 from app.errors import LeaseLost
+from app.storage.among import among
 from app.storage.database import Database, Transaction
 from app.storage.tables import RUNNING, conversations
 
@@ -31,8 +32,8 @@ _HOLD_ALL = (
         conversations.c.assistant_thread_id,
     )
     .where(
-        conversations.c.team_id.in_(bindparam("team_ids", expanding=True)),
-        conversations.c.id.in_(bindparam("conversation_ids", expanding=True)),
+        among(conversations.c.team_id, "team_ids"),
+        among(conversations.c.id, "conversation_ids"),
         conversations.c.state == RUNNING,
     )
     .order_by(conversations.c.id)

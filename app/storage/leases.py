@@ -8,6 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from app.domain import Ending, Lease, RunStatus, Surface, TurnState
 from app.storage.absences import end_absence, was_nobody_there
+from app.storage.among import among
 from app.storage.database import Database, Transaction
 from app.storage.doubts import wake_overdue
 from app.storage.endings import TurnEnd, end_turns
@@ -48,7 +49,7 @@ _LOST = (
             and_(conversations.c.owner != bindparam("worker_id"), ~_HAS_LIVE_OWNER),
             and_(
                 conversations.c.owner == bindparam("worker_id"),
-                conversations.c.id.not_in(bindparam("holding", expanding=True)),
+                ~among(conversations.c.id, "holding"),
             ),
         ),
     )
@@ -73,8 +74,8 @@ _REAP = (
 _COUNT_ATTEMPT = (
     update(turns)
     .where(
-        turns.c.team_id.in_(bindparam("team_ids", expanding=True)),
-        turns.c.id.in_(bindparam("turn_ids", expanding=True)),
+        among(turns.c.team_id, "team_ids"),
+        among(turns.c.id, "turn_ids"),
     )
     .values(state=TurnState.WAITING.value, attempt=turns.c.attempt + 1)
 )

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, case, func, select
+from sqlalchemy import case, func, select
 
 from app.domain import Lease, Outcome, StopRequest
+from app.storage.among import among
 from app.storage.database import Database
 from app.storage.tables import conversations, inbox, turns
 
@@ -30,8 +31,8 @@ _NEWS = (
     )
     .join_from(conversations, turns, turns.c.id == conversations.c.turn_id)
     .where(
-        conversations.c.team_id.in_(bindparam("team_ids", expanding=True)),
-        conversations.c.id.in_(bindparam("conversation_ids", expanding=True)),
+        among(conversations.c.team_id, "team_ids"),
+        among(conversations.c.id, "conversation_ids"),
     )
 )
 

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import bindparam, select, update
 
 from app.domain import Lease, Outcome, Refusal, ThreadItem
+from app.storage.among import among
 from app.storage.database import Transaction
 from app.storage.history import begin_items, without_text
 from app.storage.places import hold_place
@@ -15,9 +16,9 @@ from app.storage.tables import conversations, inbox, thread_items, turns
 _ARE_PREPARED = (
     select(thread_items.c.turn_id)
     .where(
-        thread_items.c.team_id.in_(bindparam("team_ids", expanding=True)),
-        thread_items.c.assistant_thread_id.in_(bindparam("histories", expanding=True)),
-        thread_items.c.turn_id.in_(bindparam("turn_ids", expanding=True)),
+        among(thread_items.c.team_id, "team_ids"),
+        among(thread_items.c.assistant_thread_id, "histories"),
+        among(thread_items.c.turn_id, "turn_ids"),
     )
     .distinct()
 )
@@ -37,7 +38,7 @@ _HAS_HISTORY = (
 _AUTHORS = select(inbox.c.author_id).where(
     inbox.c.team_id == bindparam("team_id"),
     inbox.c.conversation_id == bindparam("conversation_id"),
-    inbox.c.ts.in_(bindparam("all_ts", expanding=True)),
+    among(inbox.c.ts, "all_ts"),
 )
 
 # Nothing is kept of what a person who is not answered has said.
@@ -55,8 +56,8 @@ _REMOVED = (
     select(turns.c.id, inbox.c.ts)
     .join_from(turns, inbox, inbox.c.conversation_id == turns.c.conversation_id)
     .where(
-        turns.c.team_id.in_(bindparam("team_ids", expanding=True)),
-        turns.c.id.in_(bindparam("turn_ids", expanding=True)),
+        among(turns.c.team_id, "team_ids"),
+        among(turns.c.id, "turn_ids"),
         inbox.c.seq.between(turns.c.first_seq, turns.c.last_seq),
         inbox.c.deleted_at.is_not(None),
     )

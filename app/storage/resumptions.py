@@ -1,6 +1,5 @@
 """What people ask of an answer that has ended: to try again, or to go on."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -21,11 +20,6 @@ from app.storage.tables import (
 )
 from app.storage.wakeup import TELL_IF_READY
 
-_ARE_NOTED = select(turns.c.id).where(
-    turns.c.team_id.in_(bindparam("team_ids", expanding=True)),
-    turns.c.id.in_(bindparam("turn_ids", expanding=True)),
-    turns.c.resumed_by.is_not(None),
-)
 _FIND = select(
     turns.c.id,
     turns.c.conversation_id,
@@ -195,29 +189,11 @@ class Resumptions:
             return await _go_on(transaction, *wish, asked_by)
 
 
-async def grant_all_noted(
-    transaction: Transaction, leases: Sequence[Lease]
-) -> set[int]:
-    """Do what was asked of turns while people were told of their ends.
+async def grant_noted(transaction: Transaction, lease: Lease) -> bool:
+    """Do what was asked of a turn while people were told of its end.
 
-    They have just been freed; returns those after which one is ready, by id.
+    Its conversation has just been freed; returns whether it is ready thereby.
     """
-    found = await transaction.execute(
-        _ARE_NOTED,
-        {
-            "team_ids": list({lease.team_id for lease in leases}),
-            "turn_ids": [lease.turn_id for lease in leases],
-        },
-    )
-    noted = set(found.scalars())
-    return {
-        lease.turn_id
-        for lease in leases
-        if lease.turn_id in noted and await _grant_noted(transaction, lease)
-    }
-
-
-async def _grant_noted(transaction: Transaction, lease: Lease) -> bool:
     its = {"team_id": lease.team_id, "turn_id": lease.turn_id}
     turn = (await transaction.execute(_FIND, its)).one()
     place = await hold_place(transaction, lease.team_id, lease.conversation_id)

@@ -25,7 +25,7 @@ from app.storage.fence import fenced, hold_turns, lost
 from app.storage.history import read_items
 from app.storage.news import News, news_of
 from app.storage.preparations import Prepared, prepare_turns
-from app.storage.resumptions import grant_all_noted
+from app.storage.resumptions import grant_noted
 from app.storage.tables import READY, conversations, inbox, turns
 from app.storage.together import Together
 from app.storage.wakeup import TELL_IF_READY
@@ -222,10 +222,14 @@ class TurnStore:
         async with self._database.write() as transaction:
             held = await hold_turns(transaction, [end.lease for end in ends])
             if kept := [end for end in ends if end.lease in held]:
-                wanted = await end_turns(transaction, kept)
-                wanted |= await grant_all_noted(
-                    transaction, [end.lease for end in kept]
-                )
+                ended = await end_turns(transaction, kept)
+                wanted |= ended.wanted
+                noted = [e.lease for e in kept if e.lease.turn_id in ended.noted]
+                wanted |= {
+                    lease.turn_id
+                    for lease in noted
+                    if await grant_noted(transaction, lease)
+                }
         return [
             end.lease.turn_id in wanted if end.lease in held else lost(end.lease)
             for end in ends

@@ -262,7 +262,8 @@ def _names_the_team(statement: str) -> bool:
     if statement.startswith("INSERT"):
         return "team_id" in statement.partition(")")[0]
     conditions = re.split(r"\b(?:WHERE|ON)\b", statement.partition("RETURNING")[0])[1:]
-    return any(re.search(r"team_id (=|IN)", each) for each in conditions)
+    said = (re.sub(r"NOT \([^)]*\)", "", each) for each in conditions)
+    return any(re.search(r"team_id (=|IN)", each) for each in said)
 
 
 def _tables(statement: str) -> list[str]:
