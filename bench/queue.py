@@ -24,6 +24,7 @@ from app.storage.migrate import migrate
 from bench import queue_claims
 from bench.queue_children import OURS, PEER, Child, drained, run as run_child
 from bench.queue_journal import Note, broken
+from bench.queue_ours import AT_ONCE
 from bench.table import percentile, show
 from tests.postgres import postgres_server
 
@@ -153,7 +154,7 @@ async def _throughput(databases: Databases) -> bool:
         is_met &= ratio >= LEAST_RATIO
         is_met &= not broken(alone.notes) and not broken(ours.notes)
     show(
-        f"queue: a backlog, {_PROCESSES} processes with 50 turns at once, at most "
+        f"queue: a backlog, {_PROCESSES} processes with {AT_ONCE} turns at once, at most "
         f"{_LONGEST:.0f} s (must: ratio ≥ {LEAST_RATIO:.0f}, none out of order)",
         _HEAD,
         rows,

@@ -38,7 +38,8 @@ from bench.queue_journal import (
     until_told,
 )
 
-AT_ONCE = 200
+# What a process takes on where nothing else is said.
+AT_ONCE = WorkerLimits().turns
 FILLING = 16
 # Ahead of every clock, so that nothing is late.
 _FIRST = 4_000_000_000
