@@ -154,8 +154,8 @@ async def _throughput(databases: Databases) -> bool:
         is_met &= ratio >= LEAST_RATIO
         is_met &= not broken(alone.notes) and not broken(ours.notes)
     show(
-        f"queue: a backlog, {_PROCESSES} processes with {AT_ONCE} turns at once, at most "
-        f"{_LONGEST:.0f} s (must: ratio ≥ {LEAST_RATIO:.0f}, none out of order)",
+        f"queue: a backlog, {_PROCESSES} processes with {AT_ONCE} turns at once, at "
+        f"most {_LONGEST:.0f} s (must: ratio ≥ {LEAST_RATIO:.0f}, none out of order)",
         _HEAD,
         rows,
     )
