@@ -14,9 +14,8 @@ from bench.streaming.slack import APPEND, LATENCY, START, STOP, UPDATE
 from bench.streaming.stream import Stream
 
 _MINUTE = 60.0
-# Slack: Tier 3; streams have two of Tier 2 and one of Tier 4.
 EDITS = RULES[UPDATE].per_minute
-STREAMED = {START: 20.0, APPEND: 100.0, STOP: 20.0}
+STREAMED = sum(RULES[method].per_minute for method in (START, APPEND, STOP))
 
 
 def written_for(streams: Sequence[Stream]) -> float:
@@ -32,7 +31,7 @@ def bound(
     `scale` multiplies the edits a minute; with `streamed`, Slack's streaming is used as
     much as it allows, too.
     """
-    per_minute = EDITS * scale + (sum(STREAMED.values()) if streamed else 0.0)
+    per_minute = EDITS * scale + (STREAMED if streamed else 0.0)
     calls = per_minute / _MINUTE * seconds + len(streams)
     return LATENCY + written_for(streams) / (2 * calls)
 

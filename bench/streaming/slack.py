@@ -13,8 +13,6 @@ START, APPEND, STOP = "chat.startStream", "chat.appendStream", "chat.stopStream"
 # From the program to Slack and back.
 FASTEST, SLOWEST = 0.08, 0.15
 LATENCY = (FASTEST + SLOWEST) / 2
-# Slack: Tier 2 and Tier 4.
-_STREAMING = {START: 20, APPEND: 100, STOP: 20}
 _MINUTE = 60.0
 
 
@@ -27,8 +25,6 @@ def limiter(shape: Shape, scale: float, offset: float) -> Limiter:
     loop = asyncio.get_running_loop()
     limits = Limiter(lambda: loop.time() + offset)
     limits.limit("*", shape=shape)
-    for method, per_minute in _STREAMING.items():
-        limits.limit(method, per_minute=per_minute, shape=shape)
     for method in (POST, UPDATE):
         rule = limits.rules()[method]
         limits.limit(

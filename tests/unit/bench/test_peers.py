@@ -20,8 +20,6 @@ class OpenSlack(FakeSlack):
     def __init__(self) -> None:
         super().__init__(Shape.BUCKET, seed=1)
         self.limits.limit("*", enabled=False)
-        for method in (START, APPEND, STOP):
-            self.limits.limit(method, enabled=False)
         self.made: list[tuple[str, float]] = []
 
     async def call(self, method: str, channel: str = "") -> None:
