@@ -8,7 +8,7 @@ from bench.report import Check, Report
 from bench.results import FOLDER
 from bench.streaming.figures import HEAD, Found, numbers, row
 from bench.streaming.measures import Measured
-from bench.streaming.plot import plot
+from bench.streaming.plot import Line, plot
 from bench.streaming.runs import OURS, POLICIES, Case, simulate_all
 from bench.streaming.slack import LATENCY
 
@@ -17,6 +17,8 @@ PEOPLE = (1, 5, 20, 50)
 _RATIOS = {1: (2.0, 1.6), 5: (2.0, 1.5), 20: (1.8, 1.4), 50: (1.6, 1.3)}
 _MANY = 20
 _MOST_REFUSED = 1.0
+# Whoever loses more than this share is not fresh, whatever the others' age.
+_MANY_LOST = 0.1
 _PICTURE = FOLDER / "staleness.svg"
 _NOTES = """\
 ![Age of unseen text against the number of people](staleness.svg)
@@ -66,14 +68,17 @@ def run(options: Options) -> Report:
     )
 
 
-def _panels(found: Found) -> dict[Shape, dict[str, list[tuple[int, float]]]]:
+def _panels(found: Found) -> dict[Shape, dict[str, Line]]:
     """The lines of the picture: each policy, and the bound that ours has met."""
-    panels: dict[Shape, dict[str, list[tuple[int, float]]]] = {}
+    panels: dict[Shape, dict[str, Line]] = {}
     for case, measured in found:
         lines = panels.setdefault(case.shape, {})
-        lines.setdefault(case.policy, []).append((case.people, measured.stale))
+        line = lines.setdefault(case.policy, Line())
+        line.points.append((case.people, measured.stale))
+        line.loses |= measured.lost > _MANY_LOST * measured.replies
         if case.policy == OURS:
-            lines.setdefault("bound", []).append((case.people, measured.bound))
+            least = lines.setdefault("bound", Line())
+            least.points.append((case.people, measured.bound))
     return panels
 
 

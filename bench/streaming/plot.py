@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.sandbox.limits import Shape
 
@@ -27,11 +27,22 @@ _COLOURS = {
 _OTHER = ("#57606a", "#a5b0bb")
 _OURS = ("ours", "mixed")
 
-Lines = Mapping[str, Sequence[tuple[int, float]]]
+_LOSES = "†"
+
+
+@dataclass(slots=True, kw_only=True)
+class Line:
+    """(people, seconds) for each point; it `loses` what its points do not count."""
+
+    points: list[tuple[int, float]] = field(default_factory=list)
+    loses: bool = False
+
+
+Lines = Mapping[str, Line]
 
 
 def plot(panels: Mapping[Shape, Lines]) -> str:
-    """One panel for each shape of limit; a line is (people, seconds) for each point."""
+    """One panel for each shape of limit, with a line for each policy."""
     width = _WIDTH * len(panels)
     drawn = [
         f'<g transform="translate({at * _WIDTH} 0)">{_panel(shape, lines)}</g>'
@@ -92,7 +103,7 @@ class _Axis:
 
 
 def _panel(shape: Shape, lines: Lines) -> str:
-    people = sorted({people for line in lines.values() for people, _ in line})
+    people = sorted({people for line in lines.values() for people, _ in line.points})
     across = _Axis(
         lowest=people[0],
         highest=max(people[-1], people[0] + 1),
@@ -109,6 +120,7 @@ def _panel(shape: Shape, lines: Lines) -> str:
             *_grid(people, across, up),
             *(_line(name, lines[name], across, up) for name in _upwards(lines)),
             *_labels(lines, up),
+            *_note(lines),
         )
     )
 
@@ -139,10 +151,16 @@ def _grid(people: Sequence[int], across: _Axis, up: _Axis) -> Iterable[str]:
     )
 
 
-def _line(
-    name: str, line: Sequence[tuple[int, float]], across: _Axis, up: _Axis
-) -> str:
-    points = [(across.at(people), up.at(seconds)) for people, seconds in line]
+def _note(lines: Lines) -> Iterable[str]:
+    if any(line.loses for line in lines.values()):
+        yield (
+            f'<text x="{_WIDTH - _RIGHT + 10}" y="{_HEIGHT - 12}">'
+            f"{_LOSES} loses answers</text>"
+        )
+
+
+def _line(name: str, line: Line, across: _Axis, up: _Axis) -> str:
+    points = [(across.at(people), up.at(seconds)) for people, seconds in line.points]
     kind = " strong" if name in _OURS else " dashed" if name == _BOUND else ""
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     dots = "".join(
@@ -154,12 +172,13 @@ def _line(
 def _labels(lines: Lines, up: _Axis) -> Iterable[str]:
     """Each line's name at its end, none over another."""
     lowest = _HEIGHT - _BOTTOM + _LINE
-    ends = sorted(((up.at(line[-1][1]), name) for name, line in lines.items()))
+    ends = sorted(((up.at(line.points[-1][1]), name) for name, line in lines.items()))
     for left, (y, name) in zip(range(len(ends), 0, -1), _apart(ends), strict=True):
         place = min(y, lowest - left * _LINE)
+        mark = f" {_LOSES}" if lines[name].loses else ""
         yield (
             f'<text class="{name}" x="{_WIDTH - _RIGHT + 10}" y="{place + 4:.1f}">'
-            f"{name.replace('_', ' ')}</text>"
+            f"{name.replace('_', ' ')}{mark}</text>"
         )
 
 

@@ -10,7 +10,7 @@ from app.sandbox.limits import Shape
 from bench.options import Options, add_options, options
 from bench.report import Check, Report
 from bench.results import with_section
-from bench.streaming.plot import plot
+from bench.streaming.plot import Line, plot
 
 
 def asked(*words: str) -> Options:
@@ -63,7 +63,10 @@ def test_sections_stand_in_their_order_whenever_they_are_written() -> None:
 
 
 def test_the_picture_shows_every_line_in_every_panel_and_ours_on_top() -> None:
-    lines = {"ours": [(1, 0.6), (20, 3.0)], "interval_1s": [(1, 0.7), (20, 150.0)]}
+    lines = {
+        "ours": Line(points=[(1, 0.6), (20, 3.0)]),
+        "interval_1s": Line(points=[(1, 0.7), (20, 150.0)]),
+    }
 
     picture = ET.fromstring(  # noqa: S314 - written here
         plot({Shape.BUCKET: lines, Shape.WINDOW: lines})
@@ -78,7 +81,8 @@ def test_the_picture_shows_every_line_in_every_panel_and_ours_on_top() -> None:
 
 
 def test_names_in_the_picture_do_not_cover_each_other() -> None:
-    lines = {name: [(1, 1.0), (20, 100.0)] for name in ("ours", "a", "b", "c")}
+    points = [(1, 1.0), (20, 100.0)]
+    lines = {name: Line(points=points) for name in ("ours", "a", "b", "c")}
 
     picture = ET.fromstring(plot({Shape.BUCKET: lines}))  # noqa: S314 - as above
 
@@ -90,6 +94,13 @@ def test_names_in_the_picture_do_not_cover_each_other() -> None:
     gaps = [after - before for before, after in itertools.pairwise(heights)]
     assert len(gaps) == 3
     assert min(gaps) >= 12
+
+
+def test_the_picture_tells_who_loses_answers() -> None:
+    kept, lost = Line(points=[(1, 1.0)]), Line(points=[(1, 2.0)], loses=True)
+
+    assert "†" not in plot({Shape.BUCKET: {"a": kept}})
+    assert "b †</text>" in plot({Shape.BUCKET: {"a": kept, "b": lost}})
 
 
 def test_without_options_everybody_gets_the_same_figures() -> None:
