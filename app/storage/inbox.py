@@ -243,9 +243,10 @@ class Inbox:
         if came_at is None:
             return await self._merge(transaction, place, message, person)
         place.inbox_seq = entry.seq
+        follow = place.follow
         added = await _follow_through(transaction, place, message, verdict, entry.seq)
         age = came_at - _asked_at(message)
-        return await _in_time(transaction, place, entry, age, added)
+        return await _in_time(transaction, place, entry, age, added, before=follow)
 
     async def _merge(
         self,
@@ -276,11 +277,12 @@ class Inbox:
         if entry != before:
             await save_entry(transaction, place, entry)
         if is_wanted_now:
+            follow = place.follow
             added = await _follow_through(
                 transaction, place, message, verdict, entry.seq
             )
             age = await _age_of_edit(transaction, message)
-            return await _in_time(transaction, place, entry, age, added)
+            return await _in_time(transaction, place, entry, age, added, before=follow)
         return replace(
             _unchanged(place, message.thread),
             stored=without_marks(entry) != without_marks(before),
@@ -302,19 +304,30 @@ async def _begin(
         raise _KnownElsewhereError
     added = _added(place, message, verdict, None)
     age = came_at - _asked_at(message)
-    return await _in_time(transaction, place, entry, age, added)
+    follow = Follow.AUTOMATIC
+    return await _in_time(transaction, place, entry, age, added, before=follow)
 
 
 async def _in_time(
-    transaction: Transaction, place: Place, entry: Entry, age: float, added: Added
+    transaction: Transaction,
+    place: Place,
+    entry: Entry,
+    age: float,
+    added: Added,
+    *,
+    before: Follow,
 ) -> Added:
-    """Leave unanswered what was asked for so many seconds before it came, if late."""
+    """Leave unanswered what was asked for so many seconds before it came, if late.
+
+    The thread then goes on to be answered as it was before.
+    """
     judged = timing(age)
     if judged is Timing.IN_TIME:
         return added
     if not added.wanted:
         # It would come as a surprise by now.
         return replace(added, refused=None)
+    place.follow = before
     await _leave(transaction, place, entry)
     if judged is Timing.LATE:
         await offer(transaction, place)

@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, case, exists, func, insert, or_, select, updat
 from app.domain import Outcome, SlackThread
 from app.storage.database import Database, Transaction
 from app.storage.places import Place, hold_place
-from app.storage.policy import PAST_AFTER
+from app.storage.policy import PAST_AFTER, follow_word
 from app.storage.tables import absences, conversations, inbox, late_notes, workers
 
 # A note this young, made since we are back, also speaks for what is found late now.
@@ -175,7 +175,7 @@ _CLICKED = select(late_notes.c.conversation_id, late_notes.c.state).where(
     late_notes.c.id == bindparam("note_id"),
 )
 _LATE = (
-    select(inbox.c.channel_id, inbox.c.ts)
+    select(inbox.c.channel_id, inbox.c.ts, inbox.c.text, inbox.c.mentioned)
     .where(
         inbox.c.team_id == bindparam("team_id"),
         inbox.c.conversation_id == bindparam("conversation_id"),
@@ -310,7 +310,10 @@ class LateNotes:
 
 
 async def _want_again(transaction: Transaction, place: Place) -> bool:
-    """Give the place's late messages new numbers; false when there are none."""
+    """Give the place's late messages new numbers; false when there are none.
+
+    What they say of how the thread is answered counts from now on.
+    """
     rows = await transaction.execute(
         _LATE,
         {"team_id": place.team_id, "conversation_id": place.conversation_id},
@@ -330,6 +333,8 @@ async def _want_again(transaction: Transaction, place: Place) -> bool:
     await transaction.execute(_WANT_AGAIN, numbered)
     place.want(place.inbox_seq)
     place.late_seq = 0
+    words = [follow_word(row.text) for row in late if row.mentioned]
+    place.follow = next(filter(None, reversed(words)), place.follow)
     return True
 
 

@@ -214,6 +214,34 @@ async def test_answer_now_answers_all_of_the_thread_in_order(
     assert texts(await queue.claim_one()) == ["a", "b", "c"]
 
 
+async def test_a_late_word_sets_nothing_before_somebody_wants_it_answered(
+    queue: Queue, notes: LateNotes
+) -> None:
+    joined = said("hm", when=1, thread=OLD, by=BEN)
+    await queue.add(said(when=0, thread=OLD, mention=True), joined)
+    await queue.answer_all()
+
+    await queue.add(_late("follow", thread=OLD))
+    await queue.add(said("and?", when=2, thread=OLD))
+    unasked = await queue.claim()
+    note = await _offered(queue, notes)
+    await notes.answer(TEAM, note.note_id, BEN)
+    await queue.answer_all()
+    await queue.add(said("and now?", when=3, thread=OLD))
+
+    assert unasked == []
+    assert texts(await queue.claim_one()) == ["and now?"]
+
+
+async def test_a_thread_that_begins_with_a_late_word_is_answered_as_any_other(
+    queue: Queue,
+) -> None:
+    await queue.add(_late("follow"))
+    await queue.add(said("hm", when=1, thread=LONG_AGO, by=BEN))
+
+    assert await queue.claim() == []
+
+
 async def test_two_clicks_make_one(queue: Queue, notes: LateNotes) -> None:
     await queue.add(_late())
     note = await _offered(queue, notes)
