@@ -11,6 +11,7 @@ Found = Sequence[tuple[Case, Measured]]
 
 HEAD = (
     "stale s",
+    "bound s",
     "x bound",
     "age p50/p95",
     "first p50/p95",
@@ -28,6 +29,7 @@ def row(found: Measured) -> tuple[str, ...]:
     """One run or mean, as `HEAD` has it."""
     return (
         short(found.stale),
+        short(found.bound),
         short(found.ratio),
         _together(found.age_p50, found.age_p95),
         _together(found.first_p50, found.first_p95),
