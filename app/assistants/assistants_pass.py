@@ -28,6 +28,7 @@ from app.assistants.wire_usage import read_usage
 from app.domain import (
     AssistantThreadCreated,
     Citation,
+    GrowingText,
     MessageStarted,
     Run,
     RunEvent,
@@ -59,7 +60,7 @@ class RunReader:
     def __init__(self, run: Run, *, known: Collection[str] = ()) -> None:
         self.run = run
         self._known = frozenset(known)
-        self._texts: dict[str, list[str]] = {}
+        self._texts: dict[str, GrowingText] = {}
         self._text_left = MOST_TEXT
         self._whole: set[str] = set()
         self._open = ""
@@ -136,7 +137,7 @@ class RunReader:
         if len(text) > MOST_TEXT:
             raise failures.too_large()
         opened = self._opened(message.id)
-        self._texts[message.id] = [text]
+        self._texts[message.id] = GrowingText(text)
         self._whole.add(message.id)
         citations = _citations_of(message)
         return [*opened, TextDone("thread.message.completed", text, citations)]
@@ -148,9 +149,11 @@ class RunReader:
         if self._text_left < 0:
             raise failures.too_large()
         opened = self._opened(message_id)
-        self._texts.setdefault(message_id, []).append(text)
-        if len(self._texts) > MOST_PUT_OUT:
-            raise failures.too_large()
+        if message_id not in self._texts:
+            self._texts[message_id] = GrowingText()
+            if len(self._texts) > MOST_PUT_OUT:
+                raise failures.too_large()
+        self._texts[message_id].append(text)
         return [*opened, TextDelta("thread.message.delta", text)]
 
     def _opened(self, message_id: str) -> Sequence[RunEvent]:
@@ -174,7 +177,7 @@ class RunReader:
         )
 
     def _messages(self) -> list[Mapping[str, Any]]:
-        return [_said(each, "".join(text)) for each, text in self._texts.items()]
+        return [_said(each, str(text)) for each, text in self._texts.items()]
 
     def _step(self, name: str, tools: Sequence[str]) -> Sequence[RunEvent]:
         label = next((_STEPS[tool] for tool in tools if tool in _STEPS), None)

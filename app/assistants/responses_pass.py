@@ -30,6 +30,7 @@ from app.assistants.wire_errors import (
 from app.assistants.wire_usage import read_usage
 from app.domain import (
     Citation,
+    GrowingText,
     MessageStarted,
     Run,
     RunEvent,
@@ -66,7 +67,7 @@ class PassReader:
         self._run = run
         self._is_first = first
         self._done: dict[int, Item] = {}
-        self._texts: dict[int, list[str]] = {}
+        self._texts: dict[int, GrowingText] = {}
         self._text_left = MOST_TEXT
         self._notes: set[int] = set()
         self._open: int | None = None
@@ -112,7 +113,7 @@ class PassReader:
 
     def _shown(self) -> list[str]:
         """Return the texts that were told, as far as they came, in their order."""
-        texts = {index: "".join(text) for index, text in self._texts.items()}
+        texts = {index: str(text) for index, text in self._texts.items()}
         texts |= {index: _text_of(item) for index, item in self._done.items()}
         told = [texts[each] for each in sorted(texts) if each not in self._notes]
         return [text for text in told if text]
@@ -147,9 +148,11 @@ class PassReader:
         self._text_left -= len(delta)
         if self._text_left < 0:
             raise failures.too_large()
-        self._texts.setdefault(index, []).append(delta)
-        if len(self._texts) > MOST_PUT_OUT:
-            raise failures.too_large()
+        if index not in self._texts:
+            self._texts[index] = GrowingText()
+            if len(self._texts) > MOST_PUT_OUT:
+                raise failures.too_large()
+        self._texts[index].append(delta)
         if index in self._notes:
             return ()
         return [*self._opened(index), TextDelta("thread.message.delta", delta)]
@@ -214,7 +217,7 @@ class PassReader:
         given = response.output or []
         if done or given:
             return done if len(done) >= len(given) else given
-        return [_said("".join(self._texts[index])) for index in sorted(self._texts)]
+        return [_said(str(self._texts[index])) for index in sorted(self._texts)]
 
     def _messages_at_last(self, items: Sequence[Item]) -> Sequence[RunEvent]:
         """Tell the messages of a server that completes no item before its response."""

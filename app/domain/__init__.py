@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from app.domain.growing import GrowingText as GrowingText
 from app.domain.runs import (
     AssistantThreadCreated as AssistantThreadCreated,
     CallState as CallState,

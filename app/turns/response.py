@@ -14,6 +14,7 @@ from app.domain import (
     AssistantThreadCreated,
     Citation,
     DataMessage,
+    GrowingText,
     MessageStarted,
     Notice,
     Run,
@@ -46,13 +47,13 @@ class AssistantResponse:
         self._reply = reply
         self._store_data = store_data
         self._stop = stop
-        self._pass: list[list[str]] = []
+        self._pass: list[GrowingText] = []
         self._cited: dict[Citation, None] = {}
 
     @property
     def pass_text(self) -> str:
         """The text of the stream forwarded last, as far as it came."""
-        return "\n\n".join(text for text in map("".join, self._pass) if text)
+        return "\n\n".join(text for text in map(str, self._pass) if text)
 
     async def send_data_message(self, message: DataMessage) -> None:
         """Show a data message after the text so far; its row is committed on return."""
@@ -101,11 +102,11 @@ class AssistantResponse:
                 crash("C7")
             case TextDone(text=text, citations=citations):
                 self._cited.update(dict.fromkeys(citations))
-                if text != ("".join(self._pass[-1]) if self._pass else ""):
+                if text != (str(self._pass[-1]) if self._pass else ""):
                     self._replace_in_pass(text)
                     self._reply.replace(text)
             case MessageStarted(message_id=message_id):
-                self._pass.append([])
+                self._pass.append(GrowingText())
                 self._reply.start_message(message_id)
             case RunUpdate(run=run):
                 self._reply.show_status(run)
@@ -116,11 +117,11 @@ class AssistantResponse:
 
     def _add_to_pass(self, text: str) -> None:
         if not self._pass:
-            self._pass.append([])
+            self._pass.append(GrowingText())
         self._pass[-1].append(text)
 
     def _replace_in_pass(self, text: str) -> None:
-        self._pass[-1:] = [[text]]
+        self._pass[-1:] = [GrowingText(text)]
 
 
 def _sources(cited: Iterable[Citation]) -> DataMessage:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from app.domain import Doubt, Ending, Run, StoredDataMessage, Turn
+from app.domain import Doubt, Ending, GrowingText, Run, StoredDataMessage, Turn
 from app.web.data import data_of
 from app.web.lines import Code, Lines
 from app.web.words import CORRECTED, apology
@@ -26,7 +26,7 @@ class LineReply:
         self._is_part_open = False
         # Of the message begun last: what was sent, and what it says by now if that is
         # less or other than what was sent.
-        self._sent: list[str] = []
+        self._sent = GrowingText()
         self._anew: str | None = None
         self._shown_data: set[int] = set()
 
@@ -37,7 +37,7 @@ class LineReply:
         """
         if self._anew is not None:
             self._contradict()
-        self._sent = []
+        self._sent = GrowingText()
         self._begin_part()
 
     def append(self, delta: str) -> None:
@@ -52,7 +52,7 @@ class LineReply:
 
         As long as it is the beginning of that, nothing is: the rest may come yet.
         """
-        sent = "".join(self._sent)
+        sent = str(self._sent)
         if text.startswith(sent):
             self._anew = None
             if rest := text.removeprefix(sent):

@@ -1,5 +1,7 @@
 """The raw text of a reply as it grows, and what of it may be shown already."""
 
+from app.domain import GrowingText
+
 
 class Draft:
     """All text of a reply, written by appending and by replacing its last message.
@@ -10,10 +12,10 @@ class Draft:
     overwritten yet.
     """
 
-    __slots__ = ("_gap_due", "_length", "_message_start", "_old", "_pieces", "is_held")
+    __slots__ = ("_gap_due", "_length", "_message_start", "_old", "_text", "is_held")
 
     def __init__(self) -> None:
-        self._pieces: list[str] = []
+        self._text = GrowingText()
         self._length = 0
         self._message_start = 0
         self._gap_due = False
@@ -26,9 +28,7 @@ class Draft:
     @property
     def text(self) -> str:
         """The newest text."""
-        if len(self._pieces) > 1:
-            self._pieces[:] = ["".join(self._pieces)]
-        return self._pieces[0] if self._pieces else ""
+        return str(self._text)
 
     @property
     def visible(self) -> str:
@@ -70,7 +70,7 @@ class Draft:
             self.append(text)
             return len(before)
         newest = before[: self._message_start] + text
-        self._pieces, self._length = [newest], len(newest)
+        self._text, self._length = GrowingText(newest), len(newest)
         self._old = shown if len(newest) < len(shown) else None
         return _first_difference(before, newest)
 
@@ -79,7 +79,7 @@ class Draft:
         self._old = None
 
     def _add(self, text: str) -> None:
-        self._pieces.append(text)
+        self._text.append(text)
         self._length += len(text)
 
 

@@ -1,4 +1,4 @@
-"""An answer told by the bench's own model server is one that the program understands."""
+"""The bench's own model server answers as the program understands it."""
 
 import json
 
