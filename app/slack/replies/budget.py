@@ -1,25 +1,13 @@
 """Token buckets: how often a method of Slack's may be called."""
 
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from app.slack.replies.learnt_rate import LearntRate, Rate
 from app.slack.replies.message import Method
 
-# Sums of many small refills miss a whole token by rounding alone.
-_ROUNDING = 1e-9
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """Calls per second in the long run, and how many may come at once."""
-
-    per_second: float
-    burst: float
-
-
-# Slack: chat.update is Tier 3, 50 a minute for a whole workspace. Ten at once and 40
-# more in the same minute stay below that however the minutes are counted.
-UPDATES = Rate(40 / 60, 10)
+# Slack: chat.update is Tier 3, 50 a minute or more for a whole workspace.
+UPDATES = Rate(50 / 60, 10)
 # Slack: one post a second per channel, short bursts tolerated (a card and the text
 # after it are one), and for a workspace a number that it does not tell.
 POSTS = Rate(4, 10)
@@ -27,6 +15,11 @@ POSTS_PER_CHANNEL = Rate(1, 2)
 # Slack: "special" for assistant.threads.setStatus; its own budget, not published.
 STATUSES = Rate(4, 30)
 RATES = {Method.POST: POSTS, Method.UPDATE: UPDATES, Method.STATUS: STATUSES}
+
+# Sums of many small refills miss a whole token by rounding alone.
+_ROUNDING = 1e-9
+# Slack may count by the minute; calls are on their way for a while, not all as long.
+_MINUTE = 60.5
 
 
 def _unheard() -> None:
@@ -36,21 +29,38 @@ def _unheard() -> None:
 class Bucket:
     """A budget of calls; a pause that Slack asks for holds all of it back.
 
-    One whose tokens come from outside calls `on_change` when there are more of them.
+    However Slack counts, no minute holds more calls than the rate says. One whose
+    tokens come from outside calls `on_change` when there are more of them.
     """
 
-    __slots__ = ("_as_of", "_rate", "_tokens", "on_change")
+    __slots__ = (
+        "_as_of",
+        "_calls",
+        "_is_short",
+        "_rich_until",
+        "_tokens",
+        "on_change",
+        "rate",
+    )
 
-    def __init__(self, rate: Rate, now: float) -> None:
+    def __init__(self, documented: Rate, now: float) -> None:
         self.on_change: Callable[[], None] = _unheard
-        self._rate = rate
-        self._tokens = rate.burst
+        self.rate = LearntRate(documented)
+        self._tokens = documented.burst
         self._as_of = now
+        self._calls: deque[float] = deque()
+        self._is_short = False
+        self._rich_until = now
 
     @property
     def burst(self) -> float:
         """How many calls may come at once when all is quiet."""
-        return self._rate.burst
+        return self.rate.burst
+
+    @property
+    def per_second(self) -> float:
+        """How many calls a second this process may count on."""
+        return self.rate.per_second
 
     def ready_at(self, now: float, need: float = 1.0) -> float:
         """When `need` tokens are there, if nobody takes any before.
@@ -59,24 +69,38 @@ class Bucket:
         """
         self._refill(now)
         missing = need - self._tokens
-        if missing <= _ROUNDING and self._as_of <= now:
-            return now
-        return self._as_of + max(0.0, missing) / self._rate.per_second
+        wait = missing / self._pace(now) if missing > _ROUNDING else 0.0
+        at = max(now, self._as_of + wait, self._minute_has_room(now))
+        self._is_short = self._is_short or at > now
+        return at
 
     def take(self, now: float) -> None:
         """Use one token."""
         self._refill(now)
+        if self._tokens > self.burst / 2 + 1:
+            self._rich_until = now + _MINUTE
         self._tokens -= 1
+        self._calls.append(now)
 
     def give_back(self) -> None:
         """Return a token that was taken and not used."""
-        self._tokens = min(self._rate.burst, self._tokens + 1)
+        self._tokens = min(self.burst, self._tokens + 1)
+        if self._calls:
+            self._calls.pop()
 
-    def succeeded(self, now: float) -> None:
+    def succeeded(self, now: float) -> None:  # noqa: ARG002 - leased ones ask for it
         """Slack has taken a call."""
+        if self._is_short:
+            self._is_short = False
+            self.rate.climb()
 
     def refused(self, now: float, retry_after: float) -> None:
         """Slack wants no call for so many seconds."""
+        # Calls that were under way together are refused together.
+        if now >= self._as_of:
+            since = now + retry_after - 60
+            taken = sum(call > since for call in self._calls) - 1
+            self.rate.fall(taken / 60)
         self.pause(now + retry_after)
 
     def pause(self, until: float) -> None:
@@ -87,10 +111,23 @@ class Bucket:
 
     def is_full(self, now: float) -> bool:
         """Whether nothing would be lost by forgetting this bucket."""
-        return self.ready_at(now, self._rate.burst) <= now
+        self._refill(now)
+        return self._as_of <= now and self._tokens >= self.burst - _ROUNDING
+
+    def _pace(self, now: float) -> float:
+        """A minute in which savings are spent gets fewer new tokens."""
+        saved = self.burst / _MINUTE if now < self._rich_until else 0.0
+        return max(self.rate.per_second - saved, self.rate.per_second / 2)
+
+    def _minute_has_room(self, now: float) -> float:
+        calls = self._calls
+        while calls and calls[0] + _MINUTE <= now:
+            calls.popleft()
+        over = len(calls) - int(self.rate.highest * 60 + _ROUNDING)
+        return calls[over] + _MINUTE if over >= 0 else now
 
     def _refill(self, now: float) -> None:
         if now > self._as_of:
-            grown = self._tokens + (now - self._as_of) * self._rate.per_second
-            self._tokens = min(self._rate.burst, grown)
+            grown = self._tokens + (now - self._as_of) * self._pace(now)
+            self._tokens = min(self.burst, grown)
             self._as_of = now

@@ -29,7 +29,7 @@ from app.errors import (
 from app.slack.links import LinkPolicy
 from app.slack.notes import decided, lost, news, question
 from app.slack.replies.desk import Desk, FirstPaint
-from app.slack.replies.message import GAP, Message, Method, Priority
+from app.slack.replies.message import GAP, Growth, Message, Method, Priority
 from app.slack.replies.notes import Notes
 from app.slack.replies.posting import Posting
 from app.slack.replies.sign import Sign
@@ -40,6 +40,7 @@ from app.slack.replies.story import DataPart, Part, Story, TextPart
 _LONG = 4_000
 _LONG_GAP = 3.0
 _PATIENCE_FOR_TEXT = 2.0
+_STEADY = 0.7
 # Slack's word for it.
 _DELETED = "message_not_found"
 _SENTENCE = re.compile(r"[.!?:](?:\s|$)|[\n。！？]")  # noqa: RUF001 - their full stops
@@ -72,6 +73,8 @@ class EditedReply:
             on_posted=self._is_posted,
         )
         self._notes = Notes(desk, turn, holds_lease)
+        self._growth = Growth(turn.lease.team_id, holds_lease)
+        self._has_begun = False
         self._messages: dict[Part, Message] = {}
         self._seen_data: set[int] = set()
         self._error: BaseException | None = None
@@ -90,6 +93,8 @@ class EditedReply:
             self._story.take_up(rows, data, shown)
             parts = self._story.parts
             self._seen_data = {each.seq for part in parts for each in part.data}
+            if any(part.ts is not None for part in self._story.texts):
+                self._desk.scheduler.painted(self._growth)
         if doubt := self._turn.doubt:
             await self._close_question(doubt)
         delay = 0.0 if self._sign.is_refused else _PATIENCE_FOR_TEXT
@@ -116,12 +121,19 @@ class EditedReply:
     def append(self, delta: str) -> None:
         """Add text to show soon."""
         if not self._is_mute:
+            self._begin(delta)
             self._changed(self._story.append(delta))
 
     def replace(self, text: str) -> None:
         """Put `text` in the place of the message begun last."""
         if not self._is_mute:
+            self._begin(text)
             self._changed(self._story.replace(text))
+
+    def _begin(self, text: str) -> None:
+        if not self._has_begun and text and not text.isspace():
+            self._has_begun = True
+            self._desk.scheduler.began(self._growth)
 
     def show_status(self, run: Run) -> None:
         """Show the run's status from now on."""
@@ -308,23 +320,25 @@ class EditedReply:
             return
         for part in parts:
             if part.ts is not None:
-                self._mark(part, Priority.TEXT)
-            else:
-                self._set_paint_time(part)
+                is_first = not part.rendered
+                self._mark(part, Priority.FIRST_PAINT if is_first else Priority.TEXT)
+            elif self._sets_paint_time(part) or part.is_above:
                 self._offer_post()
 
-    def _set_paint_time(self, part: TextPart) -> None:
+    def _sets_paint_time(self, part: TextPart) -> bool:
         """The first text of a part sets the time of its post."""
-        now, paint = self._desk.now(), self._desk.first_paint
-        if part.paint_at <= now:
+        now, before = self._desk.now(), part.paint_at
+        if before <= now:
             # It waits for its budget; the text may grow long meanwhile.
-            return
+            return False
         raw = self._story.raw(part).lstrip()
         if raw:
-            is_readable = paint is FirstPaint.STEADY and bool(_SENTENCE.search(raw))
-            part.paint_at = min(
-                part.paint_at, now + (0.0 if is_readable else paint.delay)
-            )
+            load = self._desk.scheduler.load(self._growth.team_id)
+            is_steady = self._desk.first_paint is FirstPaint.STEADY
+            is_early = is_steady and not _SENTENCE.search(raw)
+            delay = max(load.first_paint_delay, _STEADY if is_early else 0.0)
+            part.paint_at = min(before, now + delay)
+        return part.paint_at < before
 
     def _offer_post(self) -> None:
         """Let the next part be posted; those after it follow when it is there."""
@@ -367,6 +381,7 @@ class EditedReply:
                 self._turn.thread.channel_id,
                 lambda: self._send(part),
                 Method.POST if part.ts is None else Method.UPDATE,
+                self._growth if isinstance(part, TextPart) else None,
             )
         return self._messages[part]
 
@@ -375,8 +390,7 @@ class EditedReply:
         message.method = Method.UPDATE
         texts = self._story.texts
         if part in texts:
-            if part is texts[0]:
-                self._desk.scheduler.started_growing(message)
+            self._desk.scheduler.painted(self._growth)
             # Only the newest has the line; those above it lose theirs.
             final = Priority.FINAL if self._standing.ending else Priority.STATUS
             for older in texts[: texts.index(part)]:
@@ -465,4 +479,5 @@ class EditedReply:
         for message in self._messages.values():
             self._desk.scheduler.close_message(message, error)
         self._story.rendering.forget()
+        self._desk.scheduler.ended(self._growth)
         self._sign.close()

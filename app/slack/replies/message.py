@@ -36,16 +36,35 @@ async def _nothing() -> bool:
     return False
 
 
+def _always() -> bool:
+    return True
+
+
+class Growth:
+    """One reply while it grows, whatever number of messages it has.
+
+    It counts as long as `holds_lease` says that it may be written.
+    """
+
+    __slots__ = ("began_at", "holds_lease", "team_id")
+
+    def __init__(self, team_id: str, holds_lease: Callable[[], bool] = _always) -> None:
+        self.team_id = team_id
+        self.holds_lease = holds_lease
+        self.began_at = 0.0
+
+
 class Message:
     """What is still to be sent of one message, and when that may be.
 
     `send` does the call, and returns False if there was nothing new to send; `method`
     is the one that it will use next; `gap` are the seconds kept between two calls.
+    `growth` is the reply whose first words it brings, if it does.
+    `follows_post` says whether its channel had a post just before.
     `stamp` moves with every change of place, so that old queue entries are known.
     """
 
     __slots__ = (
-        "__weakref__",
         "_backoff",
         "_failing_since",
         "_not_before",
@@ -54,7 +73,9 @@ class Message:
         "_settled",
         "channel_id",
         "error",
+        "follows_post",
         "gap",
+        "growth",
         "in_flight",
         "is_closed",
         "method",
@@ -66,18 +87,25 @@ class Message:
     )
 
     def __init__(
-        self, team_id: str, channel_id: str, send: Send, method: Method = Method.POST
+        self,
+        team_id: str,
+        channel_id: str,
+        send: Send,
+        method: Method = Method.POST,
+        growth: Growth | None = None,
     ) -> None:
         self.team_id = team_id
         self.channel_id = channel_id
         self.send = send
         self.method = method
+        self.growth = growth
         self.gap = GAP
         self.priority: Priority | None = None
         self.unseen_since = 0.0
         self.stamp = 0
         self.in_flight = False
         self.is_closed = False
+        self.follows_post = False
         self.error: BaseException | None = None
         self._sent_priority = Priority.STATUS
         self._not_before = 0.0
@@ -124,9 +152,9 @@ class Message:
         self._sent_at = now
         self._failing_since, self._backoff = None, 0.0
 
-    def refused_for_now(self, now: float) -> None:
-        """Slack wants the call later."""
-        self._sent_at = now
+    def refused_for_now(self, now: float, wait: float = 0.0) -> None:
+        """Slack wants the call later, this one not before so many seconds."""
+        self._sent_at, self._backoff = now, wait
         self._again()
 
     def failed(self, error: BaseException, now: float) -> None:

@@ -14,11 +14,11 @@ import heapq
 from collections import deque
 from collections.abc import Awaitable, Callable
 from itertools import count
-from weakref import WeakSet
 
 from app.errors import DatabaseUnavailable, RateLimited, SlackUnavailable
 from app.slack.replies.budget import POSTS_PER_CHANNEL, RATES, Bucket
-from app.slack.replies.message import Message, Method, Priority
+from app.slack.replies.load import Load
+from app.slack.replies.message import Growth, Message, Method, Priority
 
 BucketOf = Callable[[str, Method], Bucket]
 
@@ -34,20 +34,21 @@ _IN_FLIGHT = 1.0
 class _Lane:
     """The messages that wait for a token of one (team, method)."""
 
-    __slots__ = ("bucket", "growing", "ready", "wakes_at")
+    __slots__ = ("blamed", "bucket", "load", "ready", "wakes_at")
 
-    def __init__(self, bucket: Bucket) -> None:
+    def __init__(self, bucket: Bucket, load: Load | None) -> None:
         self.bucket = bucket
+        self.load = load
         self.ready: list[tuple[Priority, float, int, int, Message]] = []
         self.wakes_at = float("inf")
-        # Weak: a reply that is dropped half-way must not keep its reserve.
-        self.growing: WeakSet[Message] = WeakSet()
+        # The channel that was refused a post last, and until when.
+        self.blamed = ("", 0.0)
 
     def need(self, priority: Priority) -> float:
         """The tokens that must be there: what must not wait finds one kept for it."""
-        if priority <= Priority.DATA:
+        if priority <= Priority.DATA or self.load is None:
             return 1.0
-        return 1.0 + min(_RESERVE * len(self.growing), self.bucket.burst - 2)
+        return 1.0 + min(_RESERVE * self.load.painted, self.bucket.burst - 1)
 
 
 class EditScheduler:
@@ -69,6 +70,7 @@ class EditScheduler:
         self._sleep_until = sleep_until
         self._bucket_of = bucket_of or self._local_bucket
         self._lanes: dict[tuple[str, Method], _Lane] = {}
+        self._loads: dict[str, Load] = {}
         self._channels: dict[tuple[str, str], Bucket] = {}
         self._changed: deque[Message] = deque()
         self._refilled: list[_Lane] = []
@@ -87,10 +89,26 @@ class EditScheduler:
         if message.mark(priority, not_before, self._now()):
             self._enqueue(message)
 
-    def started_growing(self, message: Message) -> None:
-        """Keep a part of the budget for the end of `message`, until it is closed."""
-        if not message.is_closed:
-            self._lane(message.team_id, Method.UPDATE).growing.add(message)
+    def load(self, team_id: str) -> Load:
+        """How busy a workspace is."""
+        if team_id not in self._loads:
+            self._loads[team_id] = Load(lambda: self._updates(team_id))
+        return self._loads[team_id]
+
+    def began(self, growth: Growth) -> None:
+        """A reply has got its first words."""
+        self.load(growth.team_id).began(growth, self._now())
+
+    def painted(self, growth: Growth) -> None:
+        """A reply is in view: a part of the budget is kept for its end."""
+        self.load(growth.team_id).paint(growth)
+
+    def ended(self, growth: Growth) -> None:
+        """A reply grows no more; another may take its place."""
+        load = self.load(growth.team_id)
+        load.ended(growth, self._now())
+        for message in load.admit():
+            self._enqueue(message)
 
     def close_message(
         self, message: Message, error: BaseException | None = None
@@ -99,7 +117,7 @@ class EditScheduler:
         if message.is_closed:
             return
         message.close(error)
-        self._let_go(message)
+        message.tell_settled()
 
     async def quiet(self) -> None:
         """Wait for the calls in flight, but no more than a second."""
@@ -171,10 +189,24 @@ class EditScheduler:
         if at > now:
             self._at(at, message.stamp, message)
             return
+        if self._needs_place(message):
+            load = self.load(message.team_id)
+            load.wait(message)
+            for admitted in load.admit():
+                self._place(admitted, now, lanes)
+            return
         lane = self._lane(message.team_id, message.method)
         entry = (message.priority, message.unseen_since, next(self._order))
         heapq.heappush(lane.ready, (*entry, message.stamp, message))
         lanes[id(lane)] = lane
+
+    def _needs_place(self, message: Message) -> bool:
+        """Whether the first words of a reply have to wait until it may be painted."""
+        growth = message.growth
+        if growth is None or message.method is not Method.POST:
+            return False
+        is_first = message.priority is Priority.FIRST_PAINT
+        return is_first and not self.load(message.team_id).is_painted(growth)
 
     def _serve(self, lane: _Lane, now: float) -> None:
         while lane.ready:
@@ -202,6 +234,7 @@ class EditScheduler:
         if free_at > now:
             self._at(free_at, message.stamp, message)
             return False
+        message.follows_post = not channel.is_full(now)
         channel.take(now)
         return True
 
@@ -227,22 +260,34 @@ class EditScheduler:
                 lane.bucket.give_back()
                 if method is Method.POST:
                     self._channel(message, now).give_back()
-            case RateLimited(retry_after=seconds):
-                lane.bucket.refused(now, seconds)
-                message.refused_for_now(now)
+            case RateLimited():
+                self._refused(message, lane, method, error)
             case SlackUnavailable() | DatabaseUnavailable():
                 message.failed(error, now)
             case _:
                 message.close(error)
         if message.is_settled:
-            self._let_go(message)
+            message.tell_settled()
         else:
             self._enqueue(message)
 
-    def _let_go(self, message: Message) -> None:
-        if message.is_closed:
-            self._lane(message.team_id, Method.UPDATE).growing.discard(message)
-        message.tell_settled()
+    def _refused(
+        self, message: Message, lane: _Lane, method: Method, error: RateLimited
+    ) -> None:
+        """Wait as Slack says; who has to, it does not say."""
+        now, until = self._now(), self._now() + error.retry_after
+        channel_id, blamed_until = lane.blamed
+        if error.method != method:
+            lane.bucket.give_back()
+            message.refused_for_now(now, error.retry_after)
+            return
+        message.refused_for_now(now)
+        is_blamed = now >= blamed_until or channel_id == message.channel_id
+        if method is Method.POST and message.follows_post and is_blamed:
+            lane.blamed = message.channel_id, until
+            self._channel(message, now).pause(until)
+        else:
+            lane.bucket.refused(now, error.retry_after)
 
     def _at(self, moment: float, stamp: int, due: Message | _Lane) -> None:
         heapq.heappush(self._timers, (moment, next(self._order), stamp, due))
@@ -250,9 +295,14 @@ class EditScheduler:
     def _lane(self, team_id: str, method: Method) -> _Lane:
         key = (team_id, method)
         if key not in self._lanes:
-            lane = self._lanes[key] = _Lane(self._bucket_of(team_id, method))
+            load = self.load(team_id) if method is Method.UPDATE else None
+            lane = _Lane(self._bucket_of(team_id, method), load)
+            self._lanes[key] = lane
             lane.bucket.on_change = lambda: self._refill(lane)
         return self._lanes[key]
+
+    def _updates(self, team_id: str) -> float:
+        return self._lane(team_id, Method.UPDATE).bucket.per_second
 
     def _local_bucket(self, _team_id: str, method: Method) -> Bucket:
         return Bucket(RATES[method], self._now())

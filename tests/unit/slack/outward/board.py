@@ -4,10 +4,31 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from app.slack.replies.budget import UPDATES, Bucket
-from app.slack.replies.message import Message, Method, Priority
+from app.slack.replies.budget import RATES, UPDATES, Bucket
+from app.slack.replies.learnt_rate import Rate
+from app.slack.replies.message import Growth, Message, Method, Priority
 from app.slack.replies.scheduler import BucketOf, EditScheduler
 from bench.virtual import Clock, virtually
+
+
+class WatchedBucket(Bucket):
+    """Fails as soon as a minute holds more calls than were thought right in it."""
+
+    def __init__(self, documented: Rate, now: float) -> None:
+        super().__init__(documented, now)
+        self.taken: list[float] = []
+        self.highest = 0.0
+
+    def take(self, now: float) -> None:
+        super().take(now)
+        self.taken.append(now)
+        self.highest = max(self.highest, self.rate.highest)
+        most = int(self.highest * 60 + 1e-6)
+        assert len([at for at in self.taken if at > now - 60]) <= most
+
+    def give_back(self) -> None:
+        super().give_back()
+        self.taken.pop()
 
 
 class Board:
@@ -15,8 +36,8 @@ class Board:
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self.scheduler = EditScheduler(now=clock.now, sleep_until=clock.sleep_until)
         self.calls: list[tuple[float, str, Method, str]] = []
+        self.use(lambda _team, method: WatchedBucket(RATES[method], clock.now()))
 
     def use(self, bucket_of: BucketOf) -> None:
         """Begin anew with other budgets."""
@@ -70,7 +91,8 @@ class Writer:
         self.faults: list[BaseException] = []
         self.latency = 0.1
         self.in_flight = 0
-        self.message = Message(team, channel, self._send)
+        self.growth = Growth(team)
+        self.message = Message(team, channel, self._send, growth=self.growth)
 
     def write(self, text: str, priority: Priority = Priority.TEXT) -> None:
         self.text += text
@@ -79,6 +101,7 @@ class Writer:
     async def finish(self) -> None:
         self.board.scheduler.mark_dirty(self.message, Priority.FINAL)
         await self.message.settled()
+        self.board.scheduler.ended(self.growth)
 
     async def _send(self) -> bool:
         text, method = self.text, self.message.method
@@ -94,7 +117,7 @@ class Writer:
         self.shown.append(text)
         if method is Method.POST:
             self.message.method = Method.UPDATE
-            self.board.scheduler.started_growing(self.message)
+            self.board.scheduler.painted(self.growth)
         return True
 
 

@@ -314,7 +314,7 @@ def test_thousands_of_messages_settle_and_are_forgotten() -> None:
             entry for lane in board.scheduler._lanes.values() for entry in lane.ready
         ]
         assert held == []
-        assert not any(lane.growing for lane in board.scheduler._lanes.values())
+        assert not any(load.painted for load in board.scheduler._loads.values())
 
     on_a_board(story)
 
@@ -393,7 +393,6 @@ def test_whatever_happens_texts_only_grow_and_the_last_one_arrives(
             assert writer.shown[-1] == writer.text
             assert writer.shown == sorted(writer.shown, key=len)
             assert all(later - sooner >= 1 for sooner, later in pairwise(own))
-        assert at_most(board.all(Method.UPDATE), 50, 60)
         for channel in ("C0", "C1"):
             names = {
                 each.name for each in writers if each.message.channel_id == channel
@@ -421,6 +420,7 @@ def test_a_minute_never_holds_more_edits_than_slack_takes(
             for writer in writers:
                 writer.write("x")
             await asyncio.sleep(pace)
-        assert at_most(board.all(Method.UPDATE), 50, 60)
+        # What Slack has taken without a word, more of it is tried.
+        assert at_most(board.all(Method.UPDATE), 60, 60)
 
     on_a_board(story)

@@ -1,0 +1,64 @@
+"""What Slack takes of one method, as far as calls have shown."""
+
+from dataclasses import dataclass
+
+# Slack documents floors: what it really takes is found by trying.
+_LEAST, _MOST = 0.1, 4.0
+_FALL = 0.7
+_CLIMB = 0.004
+# Near the rate that was refused last a step up is worth less than a refusal costs;
+# what lies well below was taken before.
+_NEAR, _PAST = 0.95, 1.05
+_FAST, _SLOW = 4.0, 0.125
+_SMALLEST_BURST = 2.0
+_BURST_STEPS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Calls per second in the long run, and how many may come at once."""
+
+    per_second: float
+    burst: float
+
+
+class LearntRate:
+    """The rate that is kept to at present: it climbs with success, a refusal halves it.
+
+    It stays between a tenth and four times of what is documented. `per_second` can be
+    read, and set by `know`, so that it outlives a process.
+    """
+
+    __slots__ = ("_documented", "_refused_at", "burst", "per_second")
+
+    def __init__(self, documented: Rate) -> None:
+        self._documented = documented
+        self._refused_at = 0.0
+        self.per_second = documented.per_second
+        self.burst = documented.burst
+
+    @property
+    def highest(self) -> float:
+        """The most that may be true: what is kept to, or what was refused last."""
+        return max(self.per_second, self._refused_at)
+
+    def know(self, per_second: float) -> None:
+        """Go on with what was learnt before."""
+        documented = self._documented.per_second
+        bounded = max(_LEAST * documented, per_second)
+        self.per_second = min(_MOST * documented, bounded)
+
+    def climb(self) -> None:
+        """Slack has taken a call for which others had to wait."""
+        share = self.per_second / self._refused_at if self._refused_at else _PAST
+        pace = _FAST if share < _NEAR else _SLOW if share < _PAST else 1.0
+        self.know(self.per_second * (1 + pace * _CLIMB))
+        more = self.burst + self._documented.burst / _BURST_STEPS
+        self.burst = min(self._documented.burst, more)
+
+    def fall(self, taken: float) -> None:
+        """Slack has refused a call, having `taken` so many a second before."""
+        lower = self.per_second * _FALL
+        self._refused_at = min(self.per_second, max(lower, taken))
+        self.know(lower)
+        self.burst = max(_SMALLEST_BURST, self.burst / 2)

@@ -1,0 +1,86 @@
+"""How busy one workspace is: who is painted while it grows, and how soon."""
+
+import heapq
+from collections.abc import Callable
+from itertools import count
+
+from app.slack.replies.message import Growth, Message
+
+# A reply that is painted should get two edits at least while it grows.
+_SHARE = 0.5
+_SHORTEST, _LONGEST = 4.0, 120.0
+_TYPICAL = 8.0
+_NEWEST = 0.1
+# More edits than this share of all would be missed by none but the first words.
+_HASTE = 1.5
+_SOONEST, _LATEST = 0.1, 4.0
+
+
+class Load:
+    """The replies of one workspace that are being written.
+
+    Where there are many only some grow in view; of the others people see the status,
+    and the whole text when it is done. `updates` are the edits a second that may be
+    made.
+    """
+
+    def __init__(self, updates: Callable[[], float]) -> None:
+        self._updates = updates
+        self._duration = _TYPICAL
+        self._writing: set[Growth] = set()
+        self._painted: set[Growth] = set()
+        self._waiting: list[tuple[float, int, int, Message]] = []
+        self._order = count()
+
+    @property
+    def painted(self) -> int:
+        """How many replies are in view and still grow."""
+        return len(self._painted)
+
+    @property
+    def pace(self) -> float:
+        """Seconds from one edit of a reply to its next, as things are."""
+        return len(self._writing) / (_HASTE * self._updates())
+
+    @property
+    def first_paint_delay(self) -> float:
+        """Seconds from the first words of a reply to their post."""
+        return min(max(self.pace - _HASTE, _SOONEST), _LATEST)
+
+    def began(self, growth: Growth, now: float) -> None:
+        """A reply has got its first words."""
+        growth.began_at = now
+        self._writing.add(growth)
+
+    def paint(self, growth: Growth) -> None:
+        """Let a reply grow in view, however many do."""
+        self._painted.add(growth)
+
+    def is_painted(self, growth: Growth) -> bool:
+        """Whether this one grows in view."""
+        return growth in self._painted
+
+    def ended(self, growth: Growth, now: float) -> None:
+        """A reply grows no more; those that nobody may write any more leave with it."""
+        if growth in self._writing:
+            seconds = min(max(now - growth.began_at, _SHORTEST), _LONGEST)
+            self._duration += _NEWEST * (seconds - self._duration)
+        for growing in (self._writing, self._painted):
+            growing.discard(growth)
+            growing -= {each for each in growing if not each.holds_lease()}
+
+    def wait(self, message: Message) -> None:
+        """Keep `message` until there is a place for its reply."""
+        entry = (message.unseen_since, next(self._order), message.stamp, message)
+        heapq.heappush(self._waiting, entry)
+
+    def admit(self) -> list[Message]:
+        """Give free places to those who wait, the longest unseen first."""
+        admitted = []
+        places = _SHARE * self._updates() * self._duration + 1
+        while self._waiting and len(self._painted) < places:
+            _, _, stamp, message = heapq.heappop(self._waiting)
+            if message.stamp == stamp and message.growth:
+                self.paint(message.growth)
+                admitted.append(message)
+        return admitted
