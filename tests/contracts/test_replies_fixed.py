@@ -5,7 +5,14 @@ import asyncio
 import pytest
 
 from app.errors import EditRefused, PlaceClosed
-from tests.contracts.reply_stage import DONE, House, a_change, in_a_house, type_in
+from tests.contracts.reply_stage import (
+    DONE,
+    House,
+    a_change,
+    in_a_house,
+    type_in,
+    unchanged,
+)
 
 UPDATE = "chat.update"
 CLOSED = EditRefused("edit_window_closed", UPDATE)
@@ -129,6 +136,42 @@ def test_a_card_that_must_stay_leaves_the_next_change_to_a_new_card() -> None:
         assert ["Bedroom" in card for card in cards] == [False, True]
         assert house.data.part_of == {0: 0, 1: max(house.data.part_of.values())}
         assert any(seen == f"It is set.\n{END}" for seen in house.seen)
+
+    in_a_house(story)
+
+
+def test_a_card_that_comes_during_the_post_of_another_is_not_lost() -> None:
+    async def story(house: House) -> None:
+        close_the_window(house, 100)
+        reply = await house.open()
+        house.data.stored = [a_change(0), a_change(1, "bedroom", 19)]
+        reply.attach(a_change(0))
+        await asyncio.sleep(0.05)
+        reply.attach(a_change(1, "bedroom", 19))
+        await asyncio.sleep(5)
+        await type_in(reply, "It is set.")
+        assert await reply.finish(DONE) is None
+        cards = "\n".join(seen for seen in house.seen if "▌" in seen)
+        assert (cards.count("Kitchen"), cards.count("Bedroom")) == (1, 1)
+
+    in_a_house(story)
+
+
+@pytest.mark.parametrize("cards_after", [0, 1])
+def test_a_line_below_a_text_that_must_stay_comes_with_the_rest(
+    cards_after: int,
+) -> None:
+    async def story(house: House) -> None:
+        close_the_window(house, 100)
+        reply = await house.open()
+        reply.append(FIRST + SECOND)
+        await asyncio.sleep(3)
+        house.data.stored = [unchanged(0), a_change(1)]
+        for each in house.data.stored[: 1 + cards_after]:
+            reply.attach(each)
+        await asyncio.sleep(3)
+        assert await reply.finish(DONE) is None
+        assert "\n".join(house.seen).count("already") == 1
 
     in_a_house(story)
 

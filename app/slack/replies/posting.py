@@ -1,11 +1,11 @@
 """Brings one Slack message of a reply up to date, and writes down what Slack has."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
 from app.crash import crash
-from app.domain import PartKind, ReplyPart, StoredDataMessage, Turn
+from app.domain import DataMessage, PartKind, ReplyPart, StoredDataMessage, Turn
 from app.errors import MessageGone, PlaceClosed, SlackUnavailable
 from app.slack.blocks import (
     Button,
@@ -156,11 +156,10 @@ class Posting:
         if not part.is_saved:
             await rows.posted(lease, part.part_no, part.ts)
             part.is_saved = True
-        new = [each.seq for each in part.data if each.seq not in part.saved_seqs]
-        if new and part.shown:
+        if new := part.standing_seqs - part.saved_seqs:
             crash("C12")
-            await self._desk.data_messages.shown(lease, new, part.part_no)
-            part.saved_seqs.update(new)
+            await self._desk.data_messages.shown(lease, sorted(new), part.part_no)
+            part.saved_seqs |= new
         if isinstance(part, TextPart) and part.end is not None:
             sealed_as = (part.start, part.end)
             if part.sealed_as != sealed_as:
@@ -182,13 +181,18 @@ class Posting:
         return True
 
     async def _payload(self, part: Part) -> Payload:
+        # More may come while names are asked for.
+        data = tuple(part.data)
+        part.rendered_seqs = frozenset(each.seq for each in data)
         if isinstance(part, TextPart):
-            notes = [each for each in part.data if each.message.type != SOURCES]
-            return self._text_payload(part, [await self._card(each) for each in notes])
-        cards = [await self._card(each) for each in part.data]
+            notes = [each for each in data if each.message.type != SOURCES]
+            cited = [each.message for each in data if each.message.type == SOURCES]
+            cards = [await self._card(each) for each in notes]
+            return self._text_payload(part, cards, self._sources(cited))
+        cards = [await self._card(each) for each in data]
         return data_payload(cards, part.post_key)
 
-    def _text_payload(self, part: TextPart, notes: list[Card]) -> Payload:
+    def _text_payload(self, part: TextPart, notes: list[Card], sources: str) -> Payload:
         story, has_ended = self._story, self._standing.ending is not None
         story.roll_over(part)
         source = story.source(part)
@@ -205,7 +209,7 @@ class Posting:
                 body=body if body.strip() else "",
                 preview=story.raw(part).strip(),
                 post_key=part.post_key,
-                sources=self._sources(part),
+                sources=sources,
                 line=self._standing.line if has_line else None,
                 about=self._about,
                 button=self._button if has_line else None,
@@ -219,8 +223,7 @@ class Posting:
         action = self._standing.action
         return Button(action, self._turn.turn_id) if action else None
 
-    def _sources(self, part: TextPart) -> str:
-        cited = [each.message for each in part.data if each.message.type == SOURCES]
+    def _sources(self, cited: Sequence[DataMessage]) -> str:
         # Whatever is cited was read by the model, and anybody may have written it.
         links = replace(self._links, read_untrusted=True)
         return neutralise(sources_markdown(cited), links)
@@ -235,6 +238,6 @@ class Posting:
 
 
 def _stands(part: Part, payload: Payload) -> None:
-    part.shown = payload
+    part.shown, part.standing_seqs = payload, part.rendered_seqs
     if isinstance(part, TextPart):
         part.standing = part.rendered

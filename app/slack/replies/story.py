@@ -27,7 +27,8 @@ class Part:
 
     `is_above` says that its post has begun; `is_in_doubt` that nobody knows whether it
     has arrived; `shown` is what Slack has for certain; `is_fixed` that it lets nobody
-    change the message any more.
+    change the message any more. Of its `data`, `rendered_seqs` are in what was last
+    sent, `standing_seqs` in what Slack has for certain, and `saved_seqs` noted as such.
     """
 
     post_key: str = field(default_factory=lambda: secrets.token_hex(12))
@@ -40,7 +41,20 @@ class Part:
     is_fixed: bool = False
     shown: Payload | None = None
     data: list[StoredDataMessage] = field(default_factory=list)
-    saved_seqs: set[int] = field(default_factory=set)
+    rendered_seqs: frozenset[int] = frozenset()
+    standing_seqs: frozenset[int] = frozenset()
+    saved_seqs: frozenset[int] = frozenset()
+
+    @property
+    def due(self) -> list[StoredDataMessage]:
+        """The data messages that Slack does not have yet, as far as is known."""
+        return [each for each in self.data if each.seq not in self.standing_seqs]
+
+    def leave_due(self) -> list[StoredDataMessage]:
+        """Return what is due, which is for another message to show."""
+        due = self.due
+        self.data = [each for each in self.data if each.seq in self.standing_seqs]
+        return due
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -283,25 +297,28 @@ class Story:
         place = [each is part for each in self.parts].index(True)
         if isinstance(part, TextPart):
             self._go_on_below(part, place)
-        elif due := [each for each in part.data if each.seq not in part.saved_seqs]:
-            part.data = [each for each in part.data if each.seq in part.saved_seqs]
+        elif due := part.leave_due():
             self.parts.insert(place + 1, DataPart(data=due))
 
     def _go_on_below(self, part: TextPart, place: int) -> None:
-        raw = self.raw(part)
+        raw, due = self.raw(part), part.leave_due()
         is_whole = part.end is not None and part.standing in (None, raw)
         if is_whole and not self.draft.is_held:
+            if due:
+                newest = self.newest_text()
+                newest.data = due + newest.data
             return
         kept = part.standing or ""
         paragraphs = kept.rpartition("\n\n")[:2] if raw.startswith(kept) else ()
         stays = len("".join(paragraphs))
         following = self._begin_text(place + 1, part.start + stays)
         following.end, following.opening = part.end, None
+        following.data = due + following.data
         part.end = following.start
 
     def remove(self, gone: Part) -> None:
         """Somebody has removed a message; what it has not shown yet gets another."""
-        due = [each for each in gone.data if each.seq not in gone.saved_seqs]
+        due = gone.due
         place = [part is gone for part in self.parts].index(True)
         self.parts.pop(place)
         if due and isinstance(gone, DataPart):
@@ -358,7 +375,7 @@ def _taken_up(row: ReplyPart, data: list[StoredDataMessage]) -> TextPart | DataP
     part.is_above = True
     part.is_saved, part.is_in_doubt = row.ts is not None, row.ts is None
     part.data = data
-    part.saved_seqs = {each.seq for each in data}
+    part.standing_seqs = part.saved_seqs = frozenset(each.seq for each in data)
     if isinstance(part, TextPart):
         part.start = row.start
         part.end = row.end if row.sealed else None
