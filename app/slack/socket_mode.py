@@ -14,6 +14,7 @@ from app.errors import CredentialsRefused, RateLimited, SlackError, SlackUnavail
 from app.slack.bolt import dispatch
 from app.slack.payloads import Payload, text_at
 from app.slack.reads import ask
+from app.slack.refusals import CLASS_OF
 from app.slack.socket_line import Line, Pace
 from app.slack.socket_link import DISABLED, TOO_MANY, Link
 from app.turns.side_tasks import SideTasks
@@ -73,7 +74,7 @@ class SocketMode:
         since = self._down_since
         if since is not None and time.monotonic() - since < self._pace.grace:
             return None
-        reasons = (_BECAUSE.get(line.refused_with, "") for line in self._lines)
+        reasons = (_because(line.refused_with) for line in self._lines)
         return _NOT_CONNECTED + next(filter(None, reasons), "")
 
     async def start(self) -> None:
@@ -173,3 +174,9 @@ class SocketMode:
             apart = abs(first.age - second.age)
             if apart < second.life / 4 and second.age > second.life / 2:
                 second.must_go("early")
+
+
+def _because(refused_with: str) -> str:
+    if issubclass(CLASS_OF.get(refused_with, SlackError), CredentialsRefused):
+        return f", Slack refuses the app-level token ({refused_with})"
+    return _BECAUSE.get(refused_with, "")

@@ -20,7 +20,7 @@ from tests.contracts.intake_double import (
     clicks_around,
     intake_around,
 )
-from tests.contracts.slack_double import SlackDouble, running_slack
+from tests.contracts.slack_double import Answer, SlackDouble, running_slack
 from tests.unit.slack.inward.recorded import ANA, BOT, recorded
 
 APP_TOKEN = "xapp-test"
@@ -277,6 +277,24 @@ async def test_ready_is_who_was_connected_within_the_last_half_minute() -> None:
         None,
         "not connected to Slack, all ten connections of the app are taken",
     ]
+
+
+async def test_who_is_not_ready_tells_that_the_app_token_is_refused_by_now(
+    connected: Connected,
+) -> None:
+    opening = "apps.connections.open"
+    slack = connected.slack
+    revoked: Answer = {"ok": False, "error": "token_revoked"}
+    slack.answers[opening] = lambda _: revoked
+
+    for socket in slack.open:
+        await socket.close()
+    asked = len(slack.called(opening))
+    await slack.until(lambda: len(slack.called(opening)) > asked + 2)
+
+    assert connected.socket_mode.what_is_missing == (
+        "not connected to Slack, Slack refuses the app-level token (token_revoked)"
+    )
 
 
 async def test_the_start_does_not_wait_for_the_second_connection() -> None:
