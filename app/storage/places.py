@@ -24,7 +24,6 @@ _COLUMNS = (
     conversations.c.inbox_seq,
     conversations.c.wanted_seq,
     conversations.c.taken_seq,
-    conversations.c.epoch,
     conversations.c.turn_id,
     conversations.c.follow,
     conversations.c.humans,
@@ -106,7 +105,6 @@ class Place:
     inbox_seq: int
     wanted_seq: int
     taken_seq: int
-    epoch: int
     turn_id: int | None
     follow: Follow
     humans: tuple[str, ...]
@@ -237,7 +235,6 @@ def new_place(team_id: str) -> Place:
         inbox_seq=0,
         wanted_seq=0,
         taken_seq=0,
-        epoch=0,
         turn_id=None,
         follow=Follow.AUTOMATIC,
         humans=(),
@@ -294,7 +291,6 @@ def _place(row: Row[*tuple[Any, ...]]) -> Place:
         inbox_seq=row.inbox_seq,
         wanted_seq=row.wanted_seq,
         taken_seq=row.taken_seq,
-        epoch=row.epoch,
         turn_id=row.turn_id,
         follow=Follow(row.follow),
         humans=tuple(row.humans),

@@ -1,7 +1,6 @@
 """Turns: claimed, prepared, run, and ended or given back."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import bindparam, func, select, update
@@ -19,7 +18,7 @@ from app.domain import (
 )
 from app.errors import LeaseLost
 from app.storage.claims import MOST_MESSAGES, claim_turns
-from app.storage.database import Database, Transaction
+from app.storage.database import Database
 from app.storage.endings import Conclusion, TurnEnd, conclude_turns, end_turns
 from app.storage.fence import fenced, hold_turns, lost
 from app.storage.history import read_items
@@ -195,12 +194,6 @@ class TurnStore:
             await transaction.execute(
                 _WAITS_AGAIN, {**its_team, "its_id": lease.turn_id}
             )
-
-    @asynccontextmanager
-    async def fenced(self, lease: Lease) -> AsyncIterator[Transaction]:
-        """Open a write transaction that holds the turn. Raises LeaseLost."""
-        async with fenced(self._database, lease) as transaction:
-            yield transaction
 
     async def _prepare_all(self, given: Sequence[Prepared]) -> list[LeaseLost | None]:
         async with self._database.write() as transaction:
