@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.errors import EditRefused, PlaceClosed
+from app.errors import EditRefused, PlaceClosed, SlackUnavailable
 from tests.contracts.reply_stage import (
     DONE,
     House,
@@ -14,7 +14,8 @@ from tests.contracts.reply_stage import (
     unchanged,
 )
 
-UPDATE = "chat.update"
+POST, UPDATE = "chat.postMessage", "chat.update"
+LOST = SlackUnavailable("timeout", POST)
 CLOSED = EditRefused("edit_window_closed", UPDATE)
 END = "— completed · 9 s"
 FIRST = "The first paragraph, which is whole.\n\n"
@@ -172,6 +173,41 @@ def test_a_line_below_a_text_that_must_stay_comes_with_the_rest(
         await asyncio.sleep(3)
         assert await reply.finish(DONE) is None
         assert "\n".join(house.seen).count("already") == 1
+
+    in_a_house(story)
+
+
+def test_after_a_post_whose_answer_was_lost_the_rest_comes_and_no_word_twice() -> None:
+    async def story(house: House) -> None:
+        close_the_window(house, 100)
+        house.slack.fail(POST, LOST, is_taken=True)
+        reply = await house.open()
+        reply.append(FIRST)
+        await asyncio.sleep(0.15)
+        reply.append(SECOND)
+        house.data.stored = [a_change(0)]
+        reply.attach(a_change(0))
+        await asyncio.sleep(5)
+        assert await reply.finish(DONE) is None
+        said = "\n".join(house.seen)
+        assert (said.count(FIRST.strip()), said.count(SECOND)) == (1, 1)
+
+    in_a_house(story)
+
+
+def test_a_card_whose_answer_was_lost_is_not_shown_again_with_the_next() -> None:
+    async def story(house: House) -> None:
+        close_the_window(house, 100)
+        house.slack.fail(POST, LOST, is_taken=True)
+        reply = await house.open()
+        house.data.stored = [a_change(0), a_change(1, "bedroom", 19)]
+        reply.attach(a_change(0))
+        await asyncio.sleep(0.05)
+        reply.attach(a_change(1, "bedroom", 19))
+        await asyncio.sleep(5)
+        assert await reply.finish(DONE) is None
+        cards = "\n".join(seen for seen in house.seen if "▌" in seen)
+        assert (cards.count("Kitchen"), cards.count("Bedroom")) == (1, 1)
 
     in_a_house(story)
 

@@ -110,6 +110,7 @@ class Posting:
         text = self._unnoted_text() if is_text else None
         await self._desk.parts.intend(self._turn.lease, row, text)
         self._noted_text = self._noted_text if text is None else text
+        part.posted = payload
         try:
             part.ts = await self._desk.outbound.post(
                 self._turn.thread, payload, may_send=self._holds_lease
@@ -144,6 +145,8 @@ class Posting:
         if ts is None:
             return False
         part.ts = ts
+        if part.posted:
+            _stands(part, part.posted)
         self._on_posted(part)
         await self._save(part)
         return True

@@ -26,9 +26,10 @@ class Part:
     """One Slack message of the reply.
 
     `is_above` says that its post has begun; `is_in_doubt` that nobody knows whether it
-    has arrived; `shown` is what Slack has for certain; `is_fixed` that it lets nobody
-    change the message any more. Of its `data`, `rendered_seqs` are in what was last
-    sent, `standing_seqs` in what Slack has for certain, and `saved_seqs` noted as such.
+    has arrived; `posted` is what this process has put in it, `shown` what Slack has for
+    certain; `is_fixed` that it lets nobody change the message any more. Of its `data`,
+    `rendered_seqs` are in what was last sent, `standing_seqs` in what Slack has for
+    certain, and `saved_seqs` noted as such.
     """
 
     post_key: str = field(default_factory=lambda: secrets.token_hex(12))
@@ -39,6 +40,7 @@ class Part:
     is_in_doubt: bool = False
     is_surplus: bool = False
     is_fixed: bool = False
+    posted: Payload | None = None
     shown: Payload | None = None
     data: list[StoredDataMessage] = field(default_factory=list)
     rendered_seqs: frozenset[int] = frozenset()
