@@ -24,8 +24,10 @@ from bench.streaming.stream import TEXT, TOKEN, Stream, tokens_in
 from tests.unit.slack.outward.slack_in_memory import DataInMemory, PartsInMemory
 
 STATUS = "assistant.threads.setStatus"
-# Tokens are handed over so often, as a model's server would send them in packets.
-TICK = 0.02
+# Tokens are handed over so often, as a model's server would send them in packets; less
+# often where a hundredth of a second is nothing to how long they wait.
+_TICK, _COARSE_TICK = 0.02, 0.05
+_MANY = 5
 _DONE = Ending(status=RunStatus.COMPLETED, seconds=9.0)
 
 
@@ -102,7 +104,8 @@ class Pens:
             if not self._writing:
                 self._is_needed.clear()
                 await self._is_needed.wait()
-            await asyncio.sleep(TICK)
+            are_many = len(self._writing) > _MANY
+            await asyncio.sleep(_COARSE_TICK if are_many else _TICK)
             for stream in list(self._writing):
                 self._add(stream)
 
