@@ -3,7 +3,7 @@
 import pytest
 
 from app.domain import Turn
-from app.storage.absences import Absences
+from app.storage.absences import Absence, Absences
 from app.storage.database import Database
 from app.storage.late_notes import LateNotes
 from app.storage.web_threads import WebThreads
@@ -123,14 +123,20 @@ async def test_what_waited_since_yesterday_is_not_spoken_of(
     assert await due(notes) == []
 
 
-async def test_one_process_catches_up_once_after_an_absence(
-    queue: Queue, database: Database
-) -> None:
+async def taken(queue: Queue, database: Database) -> tuple[Absences, Absence]:
+    """Let a process take what there is to catch up with after five minutes."""
     absences = Absences(database)
     await queue.leases.beat("worker", "1", 30.0)
     await queue.be_away(300.0)
     absence = await absences.take("worker")
     assert absence
+    return absences, absence
+
+
+async def test_one_process_catches_up_once_after_an_absence(
+    queue: Queue, database: Database
+) -> None:
+    absences, absence = await taken(queue, database)
     assert 299 < absence.back_at - absence.away_from < 330
 
     assert await absences.take("other") is None
@@ -143,12 +149,8 @@ async def test_one_process_catches_up_once_after_an_absence(
 async def test_what_a_process_could_not_bring_to_an_end_it_gets_again(
     queue: Queue, database: Database
 ) -> None:
-    absences = Absences(database)
-    await queue.leases.beat("worker", "1", 30.0)
-    await queue.be_away(300.0)
-    absence = await absences.take("worker")
+    absences, absence = await taken(queue, database)
 
-    assert absence
     assert await absences.take("worker") == absence
     assert await absences.take("other") is None
 
@@ -156,10 +158,7 @@ async def test_what_a_process_could_not_bring_to_an_end_it_gets_again(
 async def test_what_a_dead_process_had_to_catch_up_with_another_does(
     queue: Queue, database: Database
 ) -> None:
-    absences = Absences(database)
-    await queue.leases.beat("worker", "1", 30.0)
-    await queue.be_away(300.0)
-    absence = await absences.take("worker")
+    absences, absence = await taken(queue, database)
     await queue.leases.retire("worker")
 
     assert await absences.take("other") == absence
