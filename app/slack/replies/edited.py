@@ -29,7 +29,7 @@ from app.errors import (
 from app.slack.links import LinkPolicy
 from app.slack.notes import decided, lost, news, question
 from app.slack.replies.desk import Desk, FirstPaint
-from app.slack.replies.message import GAP, Growth, Message, Method, Priority
+from app.slack.replies.message import Growth, Message, Method, Priority
 from app.slack.replies.notes import Notes
 from app.slack.replies.posting import Posting
 from app.slack.replies.sign import Sign
@@ -74,6 +74,7 @@ class EditedReply:
         )
         self._notes = Notes(desk, turn, holds_lease)
         self._growth = Growth(turn.lease.team_id, holds_lease)
+        self._load = desk.scheduler.load(turn.lease.team_id)
         self._has_begun = False
         self._messages: dict[Part, Message] = {}
         self._seen_data: set[int] = set()
@@ -326,18 +327,24 @@ class EditedReply:
                 self._offer_post()
 
     def _sets_paint_time(self, part: TextPart) -> bool:
-        """The first text of a part sets the time of its post."""
+        """The first words of a part set the time of its post; a sentence may hasten it.
+
+        After that it waits for its budget, and the text may grow long meanwhile.
+        """
         now, before = self._desk.now(), part.paint_at
-        if before <= now:
-            # It waits for its budget; the text may grow long meanwhile.
+        is_steady = self._desk.first_paint is FirstPaint.STEADY
+        if before <= now or (part.has_words and not is_steady):
             return False
         raw = self._story.raw(part).lstrip()
-        if raw:
-            load = self._desk.scheduler.load(self._growth.team_id)
-            is_steady = self._desk.first_paint is FirstPaint.STEADY
-            is_early = is_steady and not _SENTENCE.search(raw)
-            delay = max(load.first_paint_delay, _STEADY if is_early else 0.0)
+        if not raw:
+            return False
+        is_early = is_steady and not _SENTENCE.search(raw)
+        delay = max(self._load.first_paint_delay, _STEADY if is_early else 0.0)
+        if part.has_words:
             part.paint_at = min(before, now + delay)
+        else:
+            part.has_words, part.paint_at = True, now + delay
+            self._desk.scheduler.put_off(self._message_of(part), part.paint_at)
         return part.paint_at < before
 
     def _offer_post(self) -> None:
@@ -428,7 +435,7 @@ class EditedReply:
             # Rendering may have found that the text goes on in another message.
             self._changed([following])
         is_long = isinstance(part, TextPart) and part.size > _LONG
-        self._message_of(part).gap = _LONG_GAP if is_long else GAP
+        self._message_of(part).gap = _LONG_GAP if is_long else self._load.gap
         return is_sent
 
     @property

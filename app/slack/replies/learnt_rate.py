@@ -5,7 +5,8 @@ from dataclasses import dataclass
 # Slack documents floors: what it really takes is found by trying.
 _LEAST, _MOST = 0.1, 4.0
 _FALL = 0.7
-_CLIMB = 0.004
+# Steeper, a limit counted by the minute would be overrun by many seconds' calls.
+_CLIMB = 0.002
 # Near the rate that was refused last a step up is worth less than a refusal costs;
 # what lies well below was taken before.
 _NEAR, _PAST = 0.95, 1.05
@@ -23,7 +24,7 @@ class Rate:
 
 
 class LearntRate:
-    """The rate that is kept to at present: it climbs with success, a refusal halves it.
+    """The rate that is kept to at present: success raises it, refusals lower it.
 
     It stays between a tenth and four times of what is documented. `per_second` can be
     read, and set by `know`, so that it outlives a process.

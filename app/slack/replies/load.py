@@ -4,16 +4,21 @@ import heapq
 from collections.abc import Callable
 from itertools import count
 
-from app.slack.replies.message import Growth, Message
+from app.slack.replies.message import GAP, Growth, Message
 
-# A reply that is painted should get two edits at least while it grows.
-_SHARE = 0.5
-_SHORTEST, _LONGEST = 4.0, 120.0
-_TYPICAL = 8.0
+# So much of all edits is kept for the ends of those that are painted.
+_SHARE = 0.65
+# Seconds that a reply is painted: of the first, the bounds, and how fast it is learnt.
+_TYPICAL = 6.0
+_SHORTEST, _LONGEST = 3.0, 120.0
 _NEWEST = 0.1
-# More edits than this share of all would be missed by none but the first words.
-_HASTE = 1.5
+# Posts bring text, too, so that there is a little more than edits alone.
+_WITH_POSTS = 1.25
+# The first words come so many seconds before their turn, within these bounds.
+_EARLY = 1.25
 _SOONEST, _LATEST = 0.1, 4.0
+# A short answer may use up what a long one would have to share out.
+_GAP_SHARE, _SMALLEST_GAP = 0.6, 0.5
 
 
 class Load:
@@ -40,21 +45,27 @@ class Load:
     @property
     def pace(self) -> float:
         """Seconds from one edit of a reply to its next, as things are."""
-        return len(self._writing) / (_HASTE * self._updates())
+        return len(self._writing) / (_WITH_POSTS * self._updates())
+
+    @property
+    def gap(self) -> float:
+        """Seconds between two edits of a reply, if there are budgets for more."""
+        return min(max(self.pace * _GAP_SHARE, _SMALLEST_GAP), GAP)
 
     @property
     def first_paint_delay(self) -> float:
         """Seconds from the first words of a reply to their post."""
-        return min(max(self.pace - _HASTE, _SOONEST), _LATEST)
+        return min(max(self.pace - _EARLY, _SOONEST), _LATEST)
 
-    def began(self, growth: Growth, now: float) -> None:
+    def began(self, growth: Growth) -> None:
         """A reply has got its first words."""
-        growth.began_at = now
         self._writing.add(growth)
 
-    def paint(self, growth: Growth) -> None:
+    def paint(self, growth: Growth, now: float) -> None:
         """Let a reply grow in view, however many do."""
-        self._painted.add(growth)
+        if growth not in self._painted:
+            growth.painted_at = now
+            self._painted.add(growth)
 
     def is_painted(self, growth: Growth) -> bool:
         """Whether this one grows in view."""
@@ -62,8 +73,8 @@ class Load:
 
     def ended(self, growth: Growth, now: float) -> None:
         """A reply grows no more; those that nobody may write any more leave with it."""
-        if growth in self._writing:
-            seconds = min(max(now - growth.began_at, _SHORTEST), _LONGEST)
+        if growth in self._painted:
+            seconds = min(max(now - growth.painted_at, _SHORTEST), _LONGEST)
             self._duration += _NEWEST * (seconds - self._duration)
         for growing in (self._writing, self._painted):
             growing.discard(growth)
@@ -74,13 +85,13 @@ class Load:
         entry = (message.unseen_since, next(self._order), message.stamp, message)
         heapq.heappush(self._waiting, entry)
 
-    def admit(self) -> list[Message]:
+    def admit(self, now: float) -> list[Message]:
         """Give free places to those who wait, the longest unseen first."""
         admitted = []
         places = _SHARE * self._updates() * self._duration + 1
         while self._waiting and len(self._painted) < places:
             _, _, stamp, message = heapq.heappop(self._waiting)
             if message.stamp == stamp and message.growth:
-                self.paint(message.growth)
+                self.paint(message.growth, now)
                 admitted.append(message)
         return admitted

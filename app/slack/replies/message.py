@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable
 from enum import IntEnum, StrEnum
 
 GAP = 1.0
+# A last edit need not keep so much.
+LAST_GAP = 0.3
 # An outage longer than this ends the delivery.
 PATIENCE = 900.0
 
@@ -46,12 +48,12 @@ class Growth:
     It counts as long as `holds_lease` says that it may be written.
     """
 
-    __slots__ = ("began_at", "holds_lease", "team_id")
+    __slots__ = ("holds_lease", "painted_at", "team_id")
 
     def __init__(self, team_id: str, holds_lease: Callable[[], bool] = _always) -> None:
         self.team_id = team_id
         self.holds_lease = holds_lease
-        self.began_at = 0.0
+        self.painted_at = 0.0
 
 
 class Message:
@@ -134,10 +136,18 @@ class Message:
             self._not_before = min(not_before, self._not_before)
         return not self.in_flight
 
+    def put_off(self, not_before: float) -> bool:
+        """Send the first words later than was thought; whether that can be done."""
+        if self.priority is not Priority.FIRST_PAINT or self.in_flight:
+            return False
+        self._not_before = not_before
+        return True
+
     def due_at(self) -> float:
         """The earliest moment for the next call, budgets aside."""
-        # An end is not kept waiting by the slower pace of a long text.
-        gap = min(self.gap, GAP) if self.priority is Priority.FINAL else self.gap
+        # An end is not kept waiting by the pace of what comes before it.
+        is_last = self.priority is Priority.FINAL
+        gap = min(self.gap, LAST_GAP) if is_last else self.gap
         return max(self._not_before, self._sent_at + gap + self._backoff)
 
     def start(self) -> None:

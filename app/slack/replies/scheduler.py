@@ -89,6 +89,11 @@ class EditScheduler:
         if message.mark(priority, not_before, self._now()):
             self._enqueue(message)
 
+    def put_off(self, message: Message, not_before: float) -> None:
+        """Show the first words later than was thought, if they are not on their way."""
+        if message.put_off(not_before):
+            self._enqueue(message)
+
     def load(self, team_id: str) -> Load:
         """How busy a workspace is."""
         if team_id not in self._loads:
@@ -97,17 +102,17 @@ class EditScheduler:
 
     def began(self, growth: Growth) -> None:
         """A reply has got its first words."""
-        self.load(growth.team_id).began(growth, self._now())
+        self.load(growth.team_id).began(growth)
 
     def painted(self, growth: Growth) -> None:
         """A reply is in view: a part of the budget is kept for its end."""
-        self.load(growth.team_id).paint(growth)
+        self.load(growth.team_id).paint(growth, self._now())
 
     def ended(self, growth: Growth) -> None:
         """A reply grows no more; another may take its place."""
-        load = self.load(growth.team_id)
-        load.ended(growth, self._now())
-        for message in load.admit():
+        load, now = self.load(growth.team_id), self._now()
+        load.ended(growth, now)
+        for message in load.admit(now):
             self._enqueue(message)
 
     def close_message(
@@ -192,7 +197,7 @@ class EditScheduler:
         if self._needs_place(message):
             load = self.load(message.team_id)
             load.wait(message)
-            for admitted in load.admit():
+            for admitted in load.admit(now):
                 self._place(admitted, now, lanes)
             return
         lane = self._lane(message.team_id, message.method)

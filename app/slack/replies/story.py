@@ -72,6 +72,7 @@ class TextPart(Part):
     end: int | None = None
     opening: str | None = ""
     paint_at: float = float("inf")
+    has_words: bool = False
     is_plain: bool = False
     size: int = 0
     rendered: str = ""

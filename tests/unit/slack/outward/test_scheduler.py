@@ -13,7 +13,7 @@ from app.errors import (
     RateLimited,
     SlackUnavailable,
 )
-from app.slack.replies.message import Method, Priority
+from app.slack.replies.message import LAST_GAP, Method, Priority
 from app.slack.replies.scheduler import EditScheduler
 from tests.unit.slack.outward.board import (
     Board,
@@ -59,7 +59,7 @@ def test_what_changes_during_a_call_is_sent_after_it() -> None:
         writer.write(" two")
         await writer.finish()
         assert writer.shown == ["one", "one two"]
-        assert board.calls[1][0] >= 6
+        assert board.calls[1][0] >= 5 + LAST_GAP
 
     on_a_board(story)
 
@@ -392,7 +392,7 @@ def test_whatever_happens_texts_only_grow_and_the_last_one_arrives(
             own = [at for at, name, *_ in board.calls if name == writer.name]
             assert writer.shown[-1] == writer.text
             assert writer.shown == sorted(writer.shown, key=len)
-            assert all(later - sooner >= 1 for sooner, later in pairwise(own))
+            assert all(after - before >= LAST_GAP for before, after in pairwise(own))
         for channel in ("C0", "C1"):
             names = {
                 each.name for each in writers if each.message.channel_id == channel
