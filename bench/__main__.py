@@ -4,6 +4,8 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from bench import (
     staleness,
     startup,
     streams,
+    together,
     waiting,
 )
 from bench.options import Options, add_options, options
@@ -35,7 +38,7 @@ _MEASURED: dict[str, Callable[[], bool]] = {
     "streams": streams.run,
     "render": render.run,
 }
-_SIMULATED: dict[str, Callable[[Options], Report]] = {
+_WITH_OPTIONS: dict[str, Callable[[Options], Report]] = {
     "staleness": staleness.run,
     "burst": burst.run,
     "limits": limits.run,
@@ -53,12 +56,12 @@ def _arguments() -> argparse.Namespace:
         nargs="*",
         metavar="name",
         help=f"measured: {', '.join(_MEASURED)}; "
-        f"simulated: {', '.join(_SIMULATED)}; all, if none is named",
+        f"with options: {', '.join(_WITH_OPTIONS)}; all, if none is named",
     )
     add_options(parser)
     asked = parser.parse_args()
-    asked.names = asked.names or [*_MEASURED, *_SIMULATED]
-    there = [*_MEASURED, *_SIMULATED]
+    asked.names = asked.names or [*_MEASURED, *_WITH_OPTIONS]
+    there = [*_MEASURED, *_WITH_OPTIONS]
     if unknown := [name for name in asked.names if name not in there]:
         parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(there)}")
     return asked
@@ -67,21 +70,35 @@ def _arguments() -> argparse.Namespace:
 def main() -> None:
     """Exit 1 when a target is missed, 2 for what cannot be asked."""
     asked = _arguments()
-    chosen, verdicts = options(asked), []
+    chosen = options(asked)
     figures: dict[str, Any] = {}
-    for name in asked.names:
-        if name in _MEASURED:
-            verdicts.append(_MEASURED[name]())
-        else:
-            report = _SIMULATED[name](chosen)
-            report.print()
-            if chosen.are_default:
-                results.put(name, report.markdown())
-            figures[name] = report.json()
-            verdicts.append(report.is_met)
+    if len(asked.names) > 1:
+        ran = together.run(asked.names, chosen)
+        is_met = all(each.is_met for each in ran)
+        for each in ran:
+            figures |= each.figures
+    else:
+        is_met = _run(asked.names[0], chosen, figures)
     if chosen.json:
         _write(chosen.json, figures)
-    sys.exit(0 if all(verdicts) else 1)
+    sys.exit(0 if is_met else 1)
+
+
+def _run(name: str, chosen: Options, figures: dict[str, Any]) -> bool:
+    """Print the tables of one, and write them down if they are those for everybody."""
+    if name in _MEASURED:
+        told = StringIO()
+        with redirect_stdout(told):
+            is_met = _MEASURED[name]()
+        print(told.getvalue(), end="")
+        results.put(name, results.as_printed(name, told.getvalue()))
+        return is_met
+    report = _WITH_OPTIONS[name](chosen)
+    report.print()
+    if chosen.are_default:
+        results.put(name, report.markdown())
+    figures[name] = report.json()
+    return report.is_met
 
 
 def _write(path: Path, figures: dict[str, Any]) -> None:

@@ -14,11 +14,11 @@ from bench.children import child
 from bench.ingest_servers import SECRET
 from bench.table import databases, median, percentile, show
 
-EVENTS = 1_500
+EVENTS = 1_000
 AT_ONCE = 16
 ROUNDS = 3
 STEADY_RATE = 100
-STEADY_SECONDS = 5
+STEADY_SECONDS = 3
 LEAST_RATIO = 0.5
 MOST_P99 = 0.100
 

@@ -1,7 +1,7 @@
 """What can be asked of a simulated bench on the command line."""
 
 import argparse
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -29,10 +29,26 @@ class Options:
         """Whether the figures are those that everybody gets."""
         return self == Options(json=self.json)
 
+    def words(self) -> list[str]:
+        """How to ask for the same on a command line."""
+        asked: dict[str, Sequence[object]] = {
+            "--n": self.people or (),
+            "--policy": self.policies or (),
+            "--limiter": self.shapes,
+            "--seed": self.seeds,
+            "--json": (self.json,) if self.json else (),
+        }
+        return [
+            word
+            for name, values in asked.items()
+            if values
+            for word in (name, ",".join(map(str, values)))
+        ]
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Let `parser` take what `options` reads."""
-    group = parser.add_argument_group("for those that are simulated")
+    group = parser.add_argument_group("for those that take options")
     group.add_argument(
         "--n", type=_numbers, metavar="1,5", help="so many people, each of the numbers"
     )

@@ -1,12 +1,23 @@
 """`RESULTS.md`: what the benches have found, each in a section of its own."""
 
+import fcntl
 import re
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
 RESULTS = FOLDER / "RESULTS.md"
 # Sections stand in this order, any other one below.
-ORDER = ("staleness", "burst", "limits", "replicas", "e2e", "render")
+ORDER = (
+    "staleness",
+    "burst",
+    "limits",
+    "replicas",
+    "e2e",
+    "scheduler",
+    "render",
+    "parse",
+    "streams",
+)
 
 _TITLE = """\
 # Results
@@ -19,8 +30,18 @@ _SECTION = re.compile(r"<!-- begin (\w+) -->\n(.*?)<!-- end \1 -->\n", re.DOTALL
 
 def put(name: str, markdown: str) -> None:
     """Put `markdown` in the place of the section of that name."""
-    before = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
-    RESULTS.write_text(with_section(before, name, markdown), encoding="utf-8")
+    with RESULTS.open("a+", encoding="utf-8") as document:
+        # Several benches may come to their ends at the same moment.
+        fcntl.flock(document, fcntl.LOCK_EX)
+        document.seek(0)
+        changed = with_section(document.read(), name, markdown)
+        document.truncate(0)
+        document.write(changed)
+
+
+def as_printed(name: str, told: str) -> str:
+    """A section for a bench that has printed its tables."""
+    return f"## {name}\n\n```text\n{told.strip()}\n```"
 
 
 def with_section(document: str, name: str, markdown: str) -> str:

@@ -12,7 +12,7 @@ import aiohttp
 from app.sandbox.server import Sandbox
 from bench.table import free_port, median, show, surroundings
 
-STARTS = 5
+STARTS = 3
 MOST_SECONDS = 3.0
 
 

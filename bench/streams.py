@@ -16,7 +16,7 @@ MOST_KIB = 110
 _GOAL, _GOAL_KIB = 300, 60
 _FIRST = {"typed": 50, "ours": 160}
 _MOST = 640
-_HALVINGS = 2
+_HALVINGS = 1
 _TRIES = 2
 # A process that has far too much to do must not be waited for.
 _LONGEST = 15.0
