@@ -12,7 +12,7 @@ from bench.table import show, surroundings
 MOST_LAG_P99 = 0.050
 LEAST_PACE = 0.97
 LEAST_RATIO = 3.0
-MOST_KIB = 110
+MOST_KIB = 90
 _GOAL, _GOAL_KIB = 300, 60
 _FIRST = {"typed": 50, "ours": 160}
 _MOST = 640
