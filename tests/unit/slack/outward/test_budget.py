@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given, settings, strategies as st
 
 from app.sandbox.limits import Limiter
 from app.slack.replies.budget import UPDATES, Bucket
@@ -57,6 +58,23 @@ def test_the_first_minute_is_never_refused_when_the_limit_is_as_told(
     shape: str, rest: float
 ) -> None:
     assert all(Slack(50, shape).call(55, rest))
+
+
+@settings(max_examples=40)
+@given(st.lists(st.tuples(st.floats(0, 40), st.floats(0, 40)), min_size=4, max_size=10))
+def test_no_minute_holds_more_than_the_rate_however_work_and_rest_alternate(
+    spans: list[tuple[float, float]],
+) -> None:
+    bucket, now, calls = Bucket(UPDATES, 0.0), 0.0, list[float]()
+    for work, rest in spans:
+        end = now + work
+        while (at := bucket.ready_at(now)) <= end:
+            now = at
+            bucket.take(now)
+            calls.append(now)
+        now = end + rest
+    pairs = zip(calls, calls[50:], strict=False)
+    assert all(later - sooner > 60 for sooner, later in pairs)
 
 
 def test_a_limit_that_was_never_reached_is_never_thought_higher() -> None:
