@@ -19,6 +19,7 @@ from bench import (
     queue,
     render,
     results,
+    scheduler,
     staleness,
     startup,
     streams,
@@ -37,6 +38,7 @@ _MEASURED: dict[str, Callable[[], bool]] = {
     "parse": parse.run,
     "streams": streams.run,
     "render": render.run,
+    "scheduler": scheduler.run,
 }
 _WITH_OPTIONS: dict[str, Callable[[Options], Report]] = {
     "staleness": staleness.run,
