@@ -91,6 +91,10 @@ class EditRefused(SlackError):
     """The message can be changed no more, as the workspace has set it."""
 
 
+class StreamRefused(SlackError):
+    """The message is being streamed, or is not any more, or can't be."""
+
+
 class PlaceClosed(SlackError):
     """The channel is archived, was left, or takes nothing from us."""
 

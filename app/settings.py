@@ -239,6 +239,7 @@ class Settings(BaseModel):
     port: Port = 3000
     web_api_token: WebToken | None = None
     first_paint: FirstPaint = "snappy"
+    native_streams: Switch = False
     notify_after: Seconds = 120
     allowed_channels: ChannelIds | None = None
     allow_guests: Switch = False

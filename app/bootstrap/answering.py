@@ -273,6 +273,7 @@ def _replies(
         is_bot=people.is_bot,
         notify_after=settings.notify_after,
         first_paint=settings.first_paint,
+        native_streams=settings.native_streams,
         allowed_link_hosts=settings.allowed_link_hosts,
         trusts_tools=trusts_tools,
     )

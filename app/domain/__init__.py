@@ -297,6 +297,11 @@ class Turn:
         """The messages that this turn answers."""
         return tuple(message for message in self.messages if message.wanted)
 
+    @property
+    def askers(self) -> tuple[str, ...]:
+        """Who wrote them, in their order."""
+        return tuple(message.author_id for message in self.wanted)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataMessage:

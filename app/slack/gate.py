@@ -58,6 +58,12 @@ def check_text(text: str) -> None:
     check(Payload(text=text, blocks=()))
 
 
+def check_markdown(text: str, blocks: Sequence[Mapping[str, Any]] = ()) -> None:
+    """Let a piece of Markdown pass, with blocks below it, or raise UnsafePayload."""
+    body = ({"type": "markdown", "text": text},) if text else ()
+    check(Payload(text="A stream", blocks=(*body, *blocks)))
+
+
 def _check_blocks(blocks: Any) -> None:  # noqa: ANN401 - as Slack's JSON has it
     markdown = 0
     for block in blocks:

@@ -22,6 +22,31 @@ _ROW = re.compile(r"[ \t]*\|")
 _MARKS_AT_END = re.compile(r"(?:^|(?<=[\s(]))(?:\*{1,3}|_{1,2}|~{1,2})\Z|(?<!~)~\Z")
 
 
+_HALF_BRACKETS = re.compile(r"\[[^\[\]\n]*\Z|\]\([^()\n]*\Z")
+# A mark that is further away than this may well be none.
+_NEAR = 240
+
+
+def is_whole(block: str) -> bool:
+    """Whether nothing near the end of `block` is begun and not ended.
+
+    That is code, emphasis or a link. `block` is one paragraph, or item, as far as read.
+    """
+    bare = _CODE.sub(lambda match: "x" * len(match[0]), block)
+    near = bare[-_NEAR:]
+    return not (
+        _OPEN_CODE.search(bare) or _HALF_BRACKETS.search(near) or _open_marks(near)
+    )
+
+
+def last_block_start(text: str) -> int:
+    """Where the last paragraph, item, heading or row of a prose begins."""
+    start = 0
+    for block in _BLOCK_START.finditer(text):
+        start = block.end()
+    return start
+
+
 def heal(markdown: str) -> str:
     """Close or hide what is only half there: fences, code, emphasis, links, tables.
 
@@ -38,9 +63,7 @@ def _healed(text: str) -> str:
     if text and "\ud800" <= text[-1] <= "\udbff":
         text = text[:-1]
     text = _HALF_LINK.sub(r"\1", text)
-    start = 0
-    for block in _BLOCK_START.finditer(text):
-        start = block.end()
+    start = last_block_start(text)
     return text[:start] + _closed(_without_half_address(text[start:]))
 
 

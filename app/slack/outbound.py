@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from slack_sdk.errors import SlackApiError
@@ -21,7 +22,7 @@ from app.errors import (
     SlackUnavailable,
 )
 from app.slack.blocks import PART_EVENT, Payload
-from app.slack.gate import check, check_text
+from app.slack.gate import check, check_markdown, check_text
 from app.slack.last_look import looking
 from app.slack.reads import NO_ANSWER
 from app.slack.refusals import translated
@@ -34,6 +35,41 @@ _PATIENCE = 20.0
 _STRAY_PAUSES = (0.0, 1.0, 10.0)
 _PAGE = 100
 _MOST_PAGES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """For whom a stream is, in whose workspace."""
+
+    team_id: str
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamEnding:
+    """With what a stream ends: its last text, and the blocks below all of it."""
+
+    text: str = ""
+    blocks: Sequence[Mapping[str, Any]] = ()
+    metadata: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSought:
+    """A stream of which nobody knows whether it was begun.
+
+    It is a message of a bot after the moment `after`, in a thread where only we are
+    one; all others of ours have a key, and those in `known` are others.
+    """
+
+    after: float
+    known: frozenset[str]
+
+    def is_it(self, message: Mapping[str, Any]) -> bool:
+        """Whether `message`, as Slack gives it, may be the one."""
+        ts = str(message.get("ts"))
+        is_ours = bool(message.get("bot_id")) and _post_key(message) is None
+        return is_ours and ts not in self.known and float(ts) > self.after
 
 
 def _always() -> bool:
@@ -111,6 +147,68 @@ class Outbound:
             ),
         )
 
+    async def start_stream(
+        self,
+        thread: SlackThread,
+        text: str,
+        reader: Reader,
+        *,
+        may_send: Callable[[], bool],
+    ) -> str:
+        """Begin a message in `thread` that grows by appending; return its ts."""
+        check_markdown(text)
+        answer = await self._call(
+            "chat.startStream",
+            may_send,
+            lambda: self._client.chat_startStream(
+                channel=thread.channel_id,
+                thread_ts=thread.thread_ts,
+                recipient_team_id=reader.team_id,
+                recipient_user_id=reader.user_id,
+                markdown_text=text,
+            ),
+        )
+        ts = answer.get("ts")
+        if not isinstance(ts, str):
+            raise SlackUnavailable("no_ts", "chat.startStream")
+        return ts
+
+    async def append_stream(
+        self, thread: SlackThread, ts: str, text: str, *, may_send: Callable[[], bool]
+    ) -> None:
+        """Add `text` to the stream at `ts`; it can't be taken back."""
+        check_markdown(text)
+        await self._call(
+            "chat.appendStream",
+            may_send,
+            lambda: self._client.chat_appendStream(
+                channel=thread.channel_id, ts=ts, markdown_text=text
+            ),
+        )
+
+    async def stop_stream(
+        self,
+        thread: SlackThread,
+        ts: str,
+        ending: StreamEnding,
+        *,
+        may_send: Callable[[], bool],
+    ) -> None:
+        """End the stream at `ts`; from then on it is a message like any other."""
+        check_markdown(ending.text, ending.blocks)
+        metadata = ending.metadata
+        await self._call(
+            "chat.stopStream",
+            may_send,
+            lambda: self._client.chat_stopStream(
+                channel=thread.channel_id,
+                ts=ts,
+                markdown_text=ending.text or None,
+                blocks=[dict(block) for block in ending.blocks] or None,
+                metadata=dict(metadata) if metadata else None,
+            ),
+        )
+
     async def delete(
         self, thread: SlackThread, ts: str, *, may_send: Callable[[], bool] = _always
     ) -> None:
@@ -165,22 +263,30 @@ class Outbound:
         )
 
     async def find(
-        self, thread: SlackThread, post_key: str, *, since: str = "0"
+        self,
+        thread: SlackThread,
+        post_key: str,
+        *,
+        since: str = "0",
+        stream: StreamSought | None = None,
     ) -> str | None:
         """Return the ts of the message posted with `post_key`, None if there is none.
 
         Looks at the messages of the thread after `since`, oldest first, as Slack gives
-        them; SlackUnavailable when there are too many of them to be sure.
+        them; SlackUnavailable when there are too many of them to be sure. A `stream`
+        has no key before it ends, and is found by what it is.
         """
-        cursor = None
+        cursor, streamed = None, None
         for _ in range(_MOST_PAGES):
             answer = await self._replies(thread, since, cursor)
             for message in answer.get("messages") or ():
                 if _post_key(message) == post_key:
                     return str(message["ts"])
+                if stream and stream.is_it(message):
+                    streamed = str(message["ts"])
             cursor = (answer.get("response_metadata") or {}).get("next_cursor")
             if not cursor:
-                return None
+                return streamed
         raise SlackUnavailable("too_many_messages", "conversations.replies")
 
     async def _replies(

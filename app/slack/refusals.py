@@ -15,6 +15,7 @@ from app.errors import (
     RateLimited,
     SlackError,
     SlackUnavailable,
+    StreamRefused,
 )
 
 # Slack names the pause in whole seconds; without a name, or with nonsense, this one.
@@ -24,6 +25,12 @@ _LONGEST_PAUSE = 600.0
 _CODES: Mapping[type[SlackError], str] = {
     RateLimited: "ratelimited rate_limited message_limit_exceeded too_many_requests",
     EditRefused: "cant_update_message edit_window_closed message_not_owned_by_app",
+    StreamRefused: """
+        cannot_provide_both_markdown_text_and_chunks invalid_chunks
+        message_not_in_streaming_state missing_recipient_team_id
+        missing_recipient_user_id stopped_by_user streaming_mode_mismatch
+        streaming_state_conflict
+    """,
     MessageGone: "message_not_found no_such_message",
     PlaceClosed: """
         as_user_not_supported cannot_reply_to_message cant_broadcast_message

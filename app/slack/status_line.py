@@ -20,16 +20,21 @@ def with_more_people(line: str) -> str:
 
 def running_line(run: Run | None, step: str | None, waiting: int) -> str:
     """How the run stands; `step` is what is being done, `waiting` counts messages."""
-    parts = [_status(run)]
+    is_retried = run is not None and run.retry_in is not None
+    steps = [step] if step and not is_retried else []
+    return " · ".join([_status(run), *steps, *beside(run, waiting)])
+
+
+def beside(run: Run | None, waiting: int) -> list[str]:
+    """What is to be known beside the work itself: a busy model, who waits."""
+    parts = []
     if run and run.retry_in:
         retry = run.retry_in
         again = f"trying again ({retry.attempt} of {retry.attempts})"
         parts.append(f"model busy, {again}")
-    elif step:
-        parts.append(step)
     if waiting:
         parts.append(f"{waiting} message{'' if waiting == 1 else 's'} waiting")
-    return " · ".join(parts)
+    return parts
 
 
 def final_line(ending: Ending) -> str:

@@ -19,6 +19,7 @@ from app.slack.markdown import Fence, Prose, chunks
 __all__ = [
     "LinkPolicy",
     "escape_mrkdwn",
+    "has_address",
     "neutralise",
     "plain_text",
     "readable",
@@ -82,6 +83,11 @@ def readable(text: str) -> str:
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return _HIDDEN.sub(lambda match: match[1] or "", text)
+
+
+def has_address(text: str) -> bool:
+    """Whether Slack might make a link of anything in `text`."""
+    return bool(_addresses(text))
 
 
 def _escaped(text: str) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from app.domain import (
@@ -92,6 +92,7 @@ class House:
     first_paint: str = "snappy"
     notify_after: float = 0.0
     bots: frozenset[str] = frozenset()
+    is_streaming: bool = False
     owner: int = 1
     replies: Replies | None = None
     stops: list[StopRequest] = field(default_factory=list)
@@ -104,16 +105,24 @@ class House:
             name_of=_name_of,
             is_bot=self.is_bot,
             first_paint=self.first_paint,
+            native_streams=self.is_streaming,
             notify_after=self.notify_after,
             now=self.clock.now,
             sleep_until=self.clock.sleep_until,
         )
         owner = self.owner
+        turn = turn or a_turn()
+        turn = replace(turn, channel_kind=self.kind)
         return await self.replies.open(
-            turn or a_turn(),
+            turn,
             holds_lease=lambda: self.owner == owner,
             request_stop=self.stops.append,
         )
+
+    @property
+    def kind(self) -> ChannelKind:
+        """Where the turn is."""
+        return ChannelKind.IM if self.is_streaming else ChannelKind.CHANNEL
 
     async def is_bot(self, _team_id: str, user_id: str) -> bool:
         return user_id in self.bots
@@ -133,9 +142,11 @@ async def _name_of(_team_id: str, user_id: str) -> str:
     return NAMES.get(user_id, user_id)
 
 
-def in_a_house(story: Callable[[House], Coroutine[Any, Any, None]]) -> None:
+def in_a_house(
+    story: Callable[[House], Coroutine[Any, Any, None]], *, is_streaming: bool = False
+) -> None:
     async def main(clock: Clock) -> None:
-        await story(House(clock, SlackInMemory(clock)))
+        await story(House(clock, SlackInMemory(clock), is_streaming=is_streaming))
 
     virtually(main)
 

@@ -49,7 +49,7 @@ class InSlack:
         ]
 
     def shut(self) -> None:
-        for method in ("chat.postMessage", "chat.update"):
+        for method in ("chat.postMessage", "chat.update", "chat.startStream"):
             for _ in range(9):
                 self._house.slack.fail(method, PlaceClosed("is_archived"))
 
@@ -75,7 +75,7 @@ class OnAPage:
         self._lines.give_up()
 
 
-@pytest.fixture(params=["slack", "page"])
+@pytest.fixture(params=["slack", "stream", "page"])
 def tell(request: pytest.FixtureRequest) -> Callable[[Story], None]:
     """Let a story happen to one kind of reply."""
 
@@ -83,12 +83,12 @@ def tell(request: pytest.FixtureRequest) -> Callable[[Story], None]:
         async def main(house: House) -> None:
             await story(InSlack(house, await house.open()))
 
-        in_a_house(main)
+        in_a_house(main, is_streaming=request.param == "stream")
 
     def on_a_page(story: Story) -> None:
         asyncio.run(story(OnAPage()))
 
-    return in_slack if request.param == "slack" else on_a_page
+    return on_a_page if request.param == "page" else in_slack
 
 
 Tell = Callable[[Story], None]

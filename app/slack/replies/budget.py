@@ -14,7 +14,17 @@ POSTS = Rate(4, 10)
 POSTS_PER_CHANNEL = Rate(1, 2)
 # Slack: "special" for assistant.threads.setStatus; its own budget, not published.
 STATUSES = Rate(4, 30)
-RATES = {Method.POST: POSTS, Method.UPDATE: UPDATES, Method.STATUS: STATUSES}
+# Slack: beginning and ending a stream is Tier 2, 20 a minute; appending Tier 4, 100.
+STREAMS = Rate(20 / 60, 4)
+APPENDS = Rate(100 / 60, 20)
+RATES = {
+    Method.POST: POSTS,
+    Method.UPDATE: UPDATES,
+    Method.STATUS: STATUSES,
+    Method.START: STREAMS,
+    Method.APPEND: APPENDS,
+    Method.STOP: STREAMS,
+}
 
 # Sums of many small refills miss a whole token by rounding alone.
 _ROUNDING = 1e-9

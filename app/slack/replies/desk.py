@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from app.slack.outbound import Outbound
 from app.slack.replies.scheduler import EditScheduler
+from app.slack.replies.streams import Streams
 from app.storage.data_messages import DataMessages
 from app.storage.reply_parts import ReplyParts
 
@@ -36,6 +37,7 @@ class Desk:
     parts: ReplyParts
     data_messages: DataMessages
     scheduler: EditScheduler
+    streams: Streams
     name_of: Callable[[str, str], Awaitable[str]]
     now: Callable[[], float]
     is_bot: Callable[[str, str], Awaitable[bool]] = nobody

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from app import telemetry
 from app.domain import Doubt, Ending, Lease, Run, RunStatus, StoredDataMessage, Turn
 from app.errors import (
-    AccessLost,
     DatabaseUnavailable,
     EditRefused,
     LeaseLost,
@@ -27,7 +26,7 @@ from app.errors import (
     UnsafePayload,
 )
 from app.slack.links import LinkPolicy
-from app.slack.notes import decided, lost, news, question
+from app.slack.notes import lost, question
 from app.slack.replies.desk import Desk, FirstPaint
 from app.slack.replies.message import Growth, Message, Method, Priority
 from app.slack.replies.notes import Notes
@@ -35,6 +34,8 @@ from app.slack.replies.posting import Posting
 from app.slack.replies.sign import Sign
 from app.slack.replies.standing import Standing
 from app.slack.replies.story import DataPart, Part, Story, TextPart
+from app.slack.replies.streamed import APPEND_GAP, Streaming
+from app.slack.replies.verdict import blocked_by
 
 # Slack folds a long message up again with each edit.
 _LONG = 4_000
@@ -63,11 +64,21 @@ class EditedReply:
         self._standing = Standing()
         self._story = Story(links)
         self._sign = Sign(desk, turn, self._standing, holds_lease, self._paint_at_once)
+        self._streaming = Streaming(
+            desk=desk,
+            turn=turn,
+            story=self._story,
+            standing=self._standing,
+            links=links,
+            holds_lease=holds_lease,
+            on_due=self._mark_again,
+        )
         self._posting = Posting(
             desk=desk,
             turn=turn,
             story=self._story,
             standing=self._standing,
+            streaming=self._streaming,
             links=links,
             holds_lease=holds_lease,
             on_posted=self._is_posted,
@@ -96,19 +107,13 @@ class EditedReply:
             self._seen_data = {each.seq for part in parts for each in part.data}
             if any(part.ts is not None for part in self._story.texts):
                 self._desk.scheduler.painted(self._growth)
+        elif not self._sign.is_refused:
+            self._streaming.begin()
         if doubt := self._turn.doubt:
-            await self._close_question(doubt)
+            await self._notes.close_question(doubt)
         delay = 0.0 if self._sign.is_refused else _PATIENCE_FOR_TEXT
         self._story.newest_text().paint_at = now + delay
         self._offer_post()
-
-    async def _close_question(self, doubt: Doubt) -> None:
-        """Take the buttons from what was asked, as nobody is asked any more."""
-        decided_by = self._turn.decided_by
-        name = None
-        if decided_by:
-            name = await self._desk.name_of(self._turn.lease.team_id, decided_by)
-        await self._notes.change(decided(doubt, self._askers[-1:], name))
 
     @property
     def text(self) -> str:
@@ -197,6 +202,7 @@ class EditedReply:
         elif isinstance(part, TextPart):
             at = self._desk.now() + _PATIENCE_FOR_TEXT
             part.paint_at = min(part.paint_at, at)
+        self._streaming.end_sealed()
         self._offer_post()
 
     async def withdraw(self) -> str | None:
@@ -212,7 +218,7 @@ class EditedReply:
                 await self._sign.clear()
             finally:
                 self._close(None)
-        return self._blocked_by()
+        return blocked_by(self._error)
 
     async def ask(self, doubt: Doubt) -> bool:
         """Show that a person must decide, and call who has asked.
@@ -224,9 +230,9 @@ class EditedReply:
         is_refused = False
         try:
             await self._bring_to_rest()
-            if self._blocked_by():
+            if blocked_by(self._error):
                 return False
-            note = question(doubt, self._askers[-1:], self._turn.turn_id)
+            note = question(doubt, self._turn.askers[-1:], self._turn.turn_id)
             is_refused = await self._notes.post(note) is None
             return not is_refused
         finally:
@@ -250,26 +256,13 @@ class EditedReply:
                 self._story.tidy()
             try:
                 await self._bring_to_rest()
-                await self._tell_news(ending)
+                if not (self._error or self._is_silent):
+                    await self._notes.tell_news(ending)
             finally:
                 self._close(None)
         if isinstance(self._error, PostUnconfirmed):
-            await self._notes.post(lost(self._askers, self._turn.turn_id))
-        return self._blocked_by() or (_DELETED if self._is_silent else None)
-
-    async def _tell_news(self, ending: Ending) -> None:
-        """Call who asked, if they have reason not to look here any more."""
-        told = news(ending, self._askers, self._desk.notify_after)
-        if not told or self._error or self._is_silent:
-            return
-        team_id = self._turn.lease.team_id
-        people = [not await self._desk.is_bot(team_id, each) for each in told.people]
-        if any(people):
-            await self._notes.post(told)
-
-    @property
-    def _askers(self) -> tuple[str, ...]:
-        return tuple(message.author_id for message in self._turn.wanted)
+            await self._notes.post(lost(self._turn.askers, self._turn.turn_id))
+        return blocked_by(self._error) or (_DELETED if self._is_silent else None)
 
     async def _bring_to_rest(self) -> None:
         """Wait until Slack has all that is to be seen for now."""
@@ -301,21 +294,6 @@ class EditedReply:
         for part in self._story.surplus:
             await self._message_of(part).settled()
 
-    def _blocked_by(self) -> str | None:
-        match self._error:
-            case None:
-                return None
-            case AccessLost() as error:
-                raise error
-            case SlackError(code=code):
-                return code
-            case DatabaseUnavailable():
-                return "database_unavailable"
-            case UnsafePayload():
-                return "unsafe_payload"
-            case error:
-                raise error
-
     def _changed(self, parts: list[TextPart]) -> None:
         if self._is_closed or self._story.draft.is_held:
             return
@@ -323,7 +301,7 @@ class EditedReply:
             if part.ts is not None:
                 is_first = not part.rendered
                 self._mark(part, Priority.FIRST_PAINT if is_first else Priority.TEXT)
-            elif self._sets_paint_time(part) or part.is_above:
+            elif self._sets_paint_time(part) or self._streaming.may_begin(part):
                 self._offer_post()
 
     def _sets_paint_time(self, part: TextPart) -> bool:
@@ -339,7 +317,8 @@ class EditedReply:
         if not raw:
             return False
         is_early = is_steady and not _SENTENCE.search(raw)
-        delay = max(self._load.first_paint_delay, _STEADY if is_early else 0.0)
+        usual = 0.1 if self._streaming.offer(part) else self._load.first_paint_delay
+        delay = max(usual, _STEADY if is_early else 0.0)
         if part.has_words:
             part.paint_at = min(before, now + delay)
         else:
@@ -360,9 +339,12 @@ class EditedReply:
         elif self._has_fixed:
             return
         elif isinstance(part, TextPart) and part.paint_at < float("inf"):
+            if self._streaming.waits_for_text(part):
+                return
             self._mark(part, Priority.FIRST_PAINT, not_before=part.paint_at)
 
     def _paint_at_once(self) -> None:
+        self._streaming.leave_out()
         part = self._story.next_to_post
         if isinstance(part, TextPart):
             part.paint_at = self._desk.now()
@@ -377,9 +359,16 @@ class EditedReply:
         self._sign.refresh()
 
     def _mark(self, part: Part, priority: Priority, *, not_before: float = 0.0) -> None:
-        self._desk.scheduler.mark_dirty(
-            self._message_of(part), priority, not_before=not_before
-        )
+        message = self._message_of(part)
+        self._streaming.offer(part)
+        self._desk.scheduler.move(message, self._streaming.method(part))
+        self._desk.scheduler.mark_dirty(message, priority, not_before=not_before)
+
+    def _mark_again(self, part: Part) -> None:
+        """Have the next call made for a part that needs more than one."""
+        is_sealed = isinstance(part, TextPart) and part.end is not None
+        urgency = Priority.DATA if is_sealed else Priority.TEXT
+        self._mark(part, Priority.FINAL if self._standing.is_at_rest else urgency)
 
     def _message_of(self, part: Part) -> Message:
         if part not in self._messages:
@@ -387,17 +376,18 @@ class EditedReply:
                 self._turn.lease.team_id,
                 self._turn.thread.channel_id,
                 lambda: self._send(part),
-                Method.POST if part.ts is None else Method.UPDATE,
+                self._streaming.method(part),
                 self._growth if isinstance(part, TextPart) else None,
             )
         return self._messages[part]
 
     def _is_posted(self, part: Part) -> None:
         message = self._message_of(part)
-        message.method = Method.UPDATE
+        message.method = self._streaming.method(part)
         texts = self._story.texts
         if part in texts:
-            self._desk.scheduler.painted(self._growth)
+            if message.method is Method.UPDATE:
+                self._desk.scheduler.painted(self._growth)
             # Only the newest has the line; those above it lose theirs.
             final = Priority.FINAL if self._standing.ending else Priority.STATUS
             for older in texts[: texts.index(part)]:
@@ -408,12 +398,18 @@ class EditedReply:
     async def _send(self, part: Part) -> bool:
         """Bring one message up to date; called by the scheduler."""
         final = Priority.FINAL if self._standing.ending else Priority.TEXT
+        message = self._message_of(part)
+        method = message.method
+        if not self._streaming.may_use(part, method):
+            self._mark_again(part)
+            return False
         try:
             was_in_doubt = part.is_in_doubt
             is_sent = await self._posting.bring_up_to_date(
-                part, may_post=not self._is_silent
+                part, method, may_post=not self._is_silent
             )
         except (SlackUnavailable, RateLimited, DatabaseUnavailable):
+            message.method = self._streaming.method(part)
             raise
         except PayloadRefused as error:
             if not isinstance(part, TextPart) or part.is_plain:
@@ -430,13 +426,26 @@ class EditedReply:
             return True
         if was_in_doubt:
             self._mark(part, final)
+        self._look_further(part, method)
+        return is_sent
+
+    def _look_further(self, part: Part, method: Method) -> None:
+        """What is to be done after a call: for this part, and for those below it."""
+        message = self._message_of(part)
+        message.method = self._streaming.method(part)
+        if isinstance(part, TextPart) and message.method is Method.UPDATE:
+            self._desk.scheduler.painted(self._growth)
+        if self._streaming.goes_on(part, method):
+            self._mark_again(part)
+        self._streaming.end_sealed()
         following = self._story.next_to_post
-        if isinstance(following, TextPart):
+        if isinstance(following, TextPart) and following is not part:
             # Rendering may have found that the text goes on in another message.
             self._changed([following])
         is_long = isinstance(part, TextPart) and part.size > _LONG
-        self._message_of(part).gap = _LONG_GAP if is_long else self._load.gap
-        return is_sent
+        is_streamed = message.method is Method.APPEND
+        gap = APPEND_GAP if is_streamed else self._load.gap
+        message.gap = _LONG_GAP if is_long and not is_streamed else gap
 
     @property
     def _is_mute(self) -> bool:
@@ -485,6 +494,7 @@ class EditedReply:
         self._is_closed = True
         for message in self._messages.values():
             self._desk.scheduler.close_message(message, error)
+        self._streaming.close()
         self._story.rendering.forget()
         self._desk.scheduler.ended(self._growth)
         self._sign.close()

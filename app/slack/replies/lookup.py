@@ -5,7 +5,7 @@ from collections.abc import Callable
 from app import telemetry
 from app.domain import Turn
 from app.errors import PostUnconfirmed, RateLimited, SlackError, SlackUnavailable
-from app.slack.outbound import Outbound
+from app.slack.outbound import Outbound, StreamSought
 
 # Some apps may read a thread once a minute: a few such minutes.
 _PATIENCE = 300.0
@@ -31,11 +31,14 @@ class Lookup:
         self._asked_since: dict[str, float] = {}
         self._not_before = 0.0
 
-    async def find(self, post_key: str) -> str | None:
+    async def find(
+        self, post_key: str, *, besides: frozenset[str] | None = None
+    ) -> str | None:
         """Return the ts of the post with this key, None when there is none.
 
-        Raises SlackUnavailable while that is not known, so that the caller comes again
-        a little later, and at last PostUnconfirmed.
+        It may be a stream where `besides` tells which messages are others. Raises
+        SlackUnavailable while that is not known, so that the caller comes again a
+        little later, and at last PostUnconfirmed.
         """
         began = self._asked_since.setdefault(post_key, self._now())
         waited = self._now() - began
@@ -45,7 +48,10 @@ class Lookup:
             raise SlackUnavailable("look_up_limited")
         try:
             found = await self._outbound.find(
-                self._turn.thread, post_key, since=self._since
+                self._turn.thread,
+                post_key,
+                since=self._since,
+                stream=self._stream_sought(besides),
             )
         except RateLimited as error:
             self._not_before = self._now() + error.retry_after
@@ -60,6 +66,12 @@ class Lookup:
         if found:
             telemetry.count("slack.posts_adopted")
         return found
+
+    def _stream_sought(self, besides: frozenset[str] | None) -> StreamSought | None:
+        if besides is None:
+            return None
+        asked_at = min((float(each.ts) for each in self._turn.wanted), default=0.0)
+        return StreamSought(asked_at, besides)
 
 
 def _before(turn: Turn) -> str:

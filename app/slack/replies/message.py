@@ -29,6 +29,9 @@ class Method(StrEnum):
     POST = "chat.postMessage"
     UPDATE = "chat.update"
     STATUS = "assistant.threads.setStatus"
+    START = "chat.startStream"
+    APPEND = "chat.appendStream"
+    STOP = "chat.stopStream"
 
 
 Send = Callable[[], Awaitable[bool]]

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from app import telemetry
-from app.domain import PartKind, ReplyPart, Turn
+from app.domain import Doubt, Ending, PartKind, ReplyPart, Turn
 from app.errors import AccessLost, SlackError, SlackUnavailable, UnsafePayload
-from app.slack.notes import Note, note_payload
+from app.slack.notes import Note, decided, news, note_payload
 from app.slack.replies.desk import Desk
 from app.slack.replies.lookup import Lookup
 from app.slack.replies.message import Message, Method, Priority
@@ -64,6 +64,24 @@ class Notes:
                 return None
             case error:
                 raise error
+
+    async def tell_news(self, ending: Ending) -> None:
+        """Call who asked, if they have reason not to look here any more."""
+        told = news(ending, self._turn.askers, self._desk.notify_after)
+        if not told:
+            return
+        team_id = self._turn.lease.team_id
+        people = [not await self._desk.is_bot(team_id, each) for each in told.people]
+        if any(people):
+            await self.post(told)
+
+    async def close_question(self, doubt: Doubt) -> None:
+        """Take the buttons from what was asked, as nobody is asked any more."""
+        decided_by = self._turn.decided_by
+        name = None
+        if decided_by:
+            name = await self._desk.name_of(self._turn.lease.team_id, decided_by)
+        await self.change(decided(doubt, self._turn.askers[-1:], name))
 
     async def change(self, note: Note) -> None:
         """Let `note` stand, soon, where it was posted, if it was."""

@@ -1,12 +1,11 @@
 """Brings one Slack message of a reply up to date, and writes down what Slack has."""
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 
 from app.crash import crash
 from app.domain import DataMessage, PartKind, ReplyPart, StoredDataMessage, Turn
-from app.errors import MessageGone, PlaceClosed, SlackUnavailable
+from app.errors import MessageGone, PlaceClosed, SlackUnavailable, StreamRefused
 from app.slack.blocks import (
     Button,
     Payload,
@@ -19,8 +18,10 @@ from app.slack.cards import SOURCES, Card, card, sources_markdown
 from app.slack.links import LinkPolicy
 from app.slack.replies.desk import Desk
 from app.slack.replies.lookup import Lookup
+from app.slack.replies.message import Method
 from app.slack.replies.standing import Standing
 from app.slack.replies.story import Part, Story, TextPart
+from app.slack.replies.streamed import Piece, Streaming
 from app.slack.text import neutralise
 
 
@@ -38,6 +39,7 @@ class Posting:
         turn: Turn,
         story: Story,
         standing: Standing,
+        streaming: Streaming,
         links: LinkPolicy,
         holds_lease: Callable[[], bool],
         on_posted: Callable[[Part], None],
@@ -46,6 +48,7 @@ class Posting:
         self._turn = turn
         self._story = story
         self._standing = standing
+        self._streaming = streaming
         self._links = links
         self._holds_lease = holds_lease
         self._on_posted = on_posted
@@ -53,21 +56,30 @@ class Posting:
         self._about = about(turn.wanted[-1].text if turn.wanted else "")
         self._noted_text: str | None = None
 
-    async def bring_up_to_date(self, part: Part, *, may_post: bool = True) -> bool:
+    async def bring_up_to_date(
+        self, part: Part, method: Method, *, may_post: bool = True
+    ) -> bool:
         """Send what is new in `part`; false if nothing is, or nothing may be posted."""
+        is_here = part in self._story.parts
+        if method is Method.STOP and isinstance(part, TextPart):
+            return await self._stop(part)
         if part.is_surplus:
             return await self._remove(part)
-        if part not in self._story.parts:
-            return False
-        if part.is_fixed:
+        if is_here and part.is_fixed:
             await self._save(part)
+        if not is_here or part.is_fixed:
             return False
         if part.is_in_doubt and await self._adopt(part):
             return True
+        return await self._send(part, method, may_post=may_post)
+
+    async def _send(self, part: Part, method: Method, *, may_post: bool) -> bool:
         # What a former owner shows is not overwritten by less of it.
         is_held = self._story.draft.is_held
         if is_held if part.ts is not None else not may_post:
             return False
+        if isinstance(part, TextPart) and method in (Method.START, Method.APPEND):
+            return await self._stream(part, method)
         payload = await self._payload(part)
         is_new = payload != part.shown
         if is_new and part.ts is None:
@@ -75,12 +87,61 @@ class Posting:
         elif is_new and part.ts is not None:
             if isinstance(part, TextPart):
                 await self._note_text()
-            await self._desk.outbound.update(
-                self._turn.thread, part.ts, payload, may_send=self._holds_lease
-            )
+            if not await self._update(part, part.ts, payload):
+                return True
             _stands(part, payload)
         await self._save(part)
         return is_new
+
+    async def _update(self, part: Part, ts: str, payload: Payload) -> bool:
+        """Show `payload` at `ts`; false where a stream must be ended before."""
+        try:
+            await self._desk.outbound.update(
+                self._turn.thread, ts, payload, may_send=self._holds_lease
+            )
+        except StreamRefused as error:
+            if error.code != "streaming_state_conflict":
+                raise
+            if isinstance(part, TextPart) and self._streaming.is_open_after_all(part):
+                return False
+            # It ends by itself in a few minutes.
+            raise SlackUnavailable(error.code, "chat.update") from error
+        return True
+
+    async def _stream(self, part: TextPart, method: Method) -> bool:
+        piece = self._streaming.piece(part)
+        if piece is None:
+            return False
+        if method is Method.APPEND:
+            await self._note_text()
+            await self._streaming.append(part, piece)
+        else:
+            await self._start(part, piece)
+        await self._save(part)
+        return True
+
+    async def _start(self, part: TextPart, piece: Piece) -> None:
+        await self._intend(part)
+        try:
+            part.ts = await self._streaming.start(part, piece)
+        except SlackUnavailable:
+            # It may be there all the same.
+            part.is_in_doubt = True
+            raise
+        if part.ts is not None:
+            crash("C4")
+            self._on_posted(part)
+
+    async def _stop(self, part: TextPart) -> bool:
+        if part.is_surplus:
+            await self._streaming.stop(part, None)
+            return True
+        payload = await self._payload(part)
+        await self._note_text()
+        if await self._streaming.stop(part, payload):
+            _stands(part, payload)
+        await self._save(part)
+        return True
 
     async def amend(self, part: Part) -> bool:
         """Show what is new in `part` after its turn has ended, if nothing came after.
@@ -98,7 +159,8 @@ class Posting:
         part.shown = payload
         return True
 
-    async def _post(self, part: Part, payload: Payload) -> None:
+    async def _intend(self, part: Part) -> None:
+        """Write down that `part` is about to be there."""
         part.is_above = True
         is_text = isinstance(part, TextPart)
         row = ReplyPart(
@@ -110,6 +172,11 @@ class Posting:
         text = self._unnoted_text() if is_text else None
         await self._desk.parts.intend(self._turn.lease, row, text)
         self._noted_text = self._noted_text if text is None else text
+
+    async def _post(self, part: Part, payload: Payload) -> None:
+        if isinstance(part, TextPart):
+            self._streaming.give_up(part)
+        await self._intend(part)
         part.posted = payload
         try:
             part.ts = await self._desk.outbound.post(
@@ -140,16 +207,26 @@ class Posting:
 
     async def _adopt(self, part: Part) -> bool:
         """Look for a post whose answer was lost, before it is made again."""
-        ts = await self._lookup.find(part.post_key)
+        ts = await self._find(part)
         part.is_in_doubt = False
+        stream = part.stream if isinstance(part, TextPart) else None
         if ts is None:
-            return False
+            if isinstance(part, TextPart) and stream:
+                self._streaming.give_up(part)
+            return stream is not None
         part.ts = ts
         if part.posted:
             _stands(part, part.posted)
+        if isinstance(part, TextPart):
+            self._streaming.found(part)
         self._on_posted(part)
         await self._save(part)
         return True
+
+    async def _find(self, part: Part) -> str | None:
+        is_text = isinstance(part, TextPart)
+        besides = self._streaming.sought_besides if is_text else None
+        return await self._lookup.find(part.post_key, besides=besides)
 
     async def _save(self, part: Part) -> None:
         """Write down what Slack has of `part`, as far as that is not done yet."""
@@ -171,16 +248,29 @@ class Posting:
 
     async def _remove(self, part: Part) -> bool:
         if part.is_in_doubt:
-            part.ts = await self._lookup.find(part.post_key)
+            part.ts = await self._find(part)
             part.is_in_doubt = False
-        if part.ts is not None:
-            # Somebody may have removed it before us, or nobody may.
-            with suppress(MessageGone, PlaceClosed):
-                await self._desk.outbound.delete(
-                    self._turn.thread, part.ts, may_send=self._holds_lease
-                )
+        if part.ts is not None and not await self._delete(part, part.ts):
+            return True
         if part.part_no is not None:
             await self._desk.parts.forget(self._turn.lease, part.part_no)
+        return True
+
+    async def _delete(self, part: Part, ts: str) -> bool:
+        """Remove a message; false where a stream must be ended before."""
+        try:
+            await self._desk.outbound.delete(
+                self._turn.thread, ts, may_send=self._holds_lease
+            )
+        except MessageGone:
+            # Somebody has removed it before us.
+            return True
+        except PlaceClosed as error:
+            # Perhaps nobody may remove it.
+            if error.code != "cant_delete_message" or not isinstance(part, TextPart):
+                return True
+            is_possible = self._streaming.sought_besides is not None
+            return not (is_possible and self._streaming.is_open_after_all(part))
         return True
 
     async def _payload(self, part: Part) -> Payload:

@@ -15,6 +15,7 @@ from app.slack.replies.desk import Desk, FirstPaint, nobody
 from app.slack.replies.edited import EditedReply
 from app.slack.replies.message import Message, Method, Priority, Send
 from app.slack.replies.scheduler import BucketOf, EditScheduler
+from app.slack.replies.streams import Streams
 from app.slack.text import plain_text
 from app.storage.data_messages import DataMessages
 from app.storage.reply_parts import ReplyParts
@@ -49,7 +50,8 @@ class Replies:
 
     `name_of` gives the name of a user id, `is_bot` says whose is a program's;
     `allowed_link_hosts` are always live. Who asked is told of an answer that took more
-    than `notify_after` seconds, unless that is 0.
+    than `notify_after` seconds, unless that is 0. With `native_streams` answers in
+    direct messages are Slack's own streams, as far as calls for that are left.
     `trusts_tools` says that no tool's result can hold what outsiders wrote. `now` and
     `sleep_until` are one monotonic clock in seconds, `bucket_of` is the scheduler's.
     """
@@ -65,6 +67,7 @@ class Replies:
         is_bot: Callable[[str, str], Awaitable[bool]] = nobody,
         notify_after: float = 0.0,
         first_paint: str = FirstPaint.SNAPPY,
+        native_streams: bool = False,
         allowed_link_hosts: frozenset[str] = frozenset(),
         trusts_tools: bool = True,
         bucket_of: BucketOf | None = None,
@@ -84,6 +87,7 @@ class Replies:
             parts=parts,
             data_messages=data_messages,
             scheduler=self._scheduler,
+            streams=Streams(self._scheduler, is_wanted=native_streams),
             name_of=name_of,
             is_bot=is_bot,
             now=now,

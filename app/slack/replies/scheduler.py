@@ -115,6 +115,19 @@ class EditScheduler:
         for message in load.admit(now):
             self._enqueue(message)
 
+    def move(self, message: Message, method: Method) -> None:
+        """Send `message` with another method from now on."""
+        if message.method is not method:
+            message.method = method
+            if message.priority is not None and not message.in_flight:
+                self._enqueue(message)
+
+    def wait_for(self, team_id: str, method: Method, count: float = 1.0) -> float:
+        """The seconds until `count` calls of a method could be made."""
+        bucket = self._lane(team_id, method).bucket
+        now = self._now()
+        return bucket.ready_at(now, count) - now
+
     def close_message(
         self, message: Message, error: BaseException | None = None
     ) -> None:

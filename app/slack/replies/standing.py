@@ -4,7 +4,13 @@ from dataclasses import dataclass
 
 from app.domain import Ending, Run, RunStatus
 from app.slack.blocks import Action
-from app.slack.status_line import SUSPENDED, final_line, running_line, with_more_people
+from app.slack.status_line import (
+    SUSPENDED,
+    beside,
+    final_line,
+    running_line,
+    with_more_people,
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -17,6 +23,7 @@ class Standing:
     ending: Ending | None = None
     has_more_people: bool = False
     is_suspended: bool = False
+    is_streamed: bool = False
 
     @property
     def is_at_rest(self) -> bool:
@@ -54,4 +61,7 @@ class Standing:
         """What stands beside the bot's name: nothing once the turn has ended."""
         if self.is_at_rest:
             return ""
-        return f"is {self.step}" if self.step else "is working on it"
+        words = f"is {self.step}" if self.step else "is working on it"
+        # A message that is streamed has no line yet.
+        more = beside(self.run, self.waiting) if self.is_streamed else []
+        return " · ".join([words, *more])

@@ -12,13 +12,14 @@ from itertools import pairwise
 from app.domain import PartKind, ReplyPart, StoredDataMessage
 from app.slack.blocks import Payload
 from app.slack.cards import MAX_CARDS, is_quiet
-from app.slack.cutting import opening_at
+from app.slack.cutting import Cut, opening_at
 from app.slack.links import LinkPolicy
 from app.slack.rendering import Rendering
 from app.slack.replies.draft import Draft
 
 # Slack: 12,000 in a markdown block; this leaves room for the rest of the message.
 FULL = 8_000
+_RESTS = (".", "!", "?", ":", ";", "\n", "。", "！", "？")  # noqa: RUF001 - their full stops
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -59,13 +60,30 @@ class Part:
         return due
 
 
+@dataclass(slots=True, kw_only=True, eq=False, weakref_slot=True)
+class Stream:
+    """How a part is streamed: since when, and the safe text that Slack has of it.
+
+    Once it `is_broken` nobody knows what stands there; one that `is_leaving` shows what
+    it should, and is gone on with by edits. It `is_whole` when all its text was sent.
+    """
+
+    began_at: float | None = None
+    sent: str = ""
+    is_broken: bool = False
+    is_leaving: bool = False
+    is_whole: bool = False
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class TextPart(Part):
     """A range of the raw text; its `data` are mere notes below it.
 
     `end` is None while it is open. `opening` is what must be written again before it,
     None when that must be found out first. `size` counts what was last sent, `rendered`
-    is the raw text in it; `standing` the one that Slack has, if that is known.
+    is the raw text in it; `standing` the one that Slack has, if that is known. `stream`
+    is there as long as it is streamed, or is to be; `said` is how much raw text was
+    sent so, which can't move to another message. It `is_unstreamed` once that ended.
     """
 
     start: int = 0
@@ -78,6 +96,9 @@ class TextPart(Part):
     rendered: str = ""
     standing: str | None = None
     sealed_as: tuple[int, int] | None = None
+    stream: Stream | None = None
+    said: int = 0
+    is_unstreamed: bool = False
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -236,12 +257,33 @@ class Story:
             cut = self.rendering.cut(raw, opening)
             if cut is None or not raw[cut.at :].strip():
                 return
-            following = self._begin_text(
-                self.parts.index(part) + 1, part.start + cut.at
-            )
-            following.end, following.opening = part.end, cut.opening
-            part.end = following.start
-            part = following
+            part = self._cut(part, cut)
+
+    def end_at_what_was_said(self, part: TextPart) -> None:
+        """Let what is not streamed yet go into another message."""
+        cut = self._cut_after_said(part)
+        raw = self.raw(part)
+        # What was kept back may only be the last word of a text that has come to rest.
+        is_at_rest = not raw[part.said :].strip() or raw.endswith(_RESTS)
+        if cut.opening or not is_at_rest:
+            self._cut(part, cut)
+        else:
+            part.end = part.start + len(raw)
+
+    def _cut_after_said(self, part: TextPart) -> Cut:
+        opening = self.opening(part)
+        source = opening + self.raw(part)
+        reopened = opening_at(source, len(opening) + part.said, FULL)
+        return Cut(part.said, reopened)
+
+    def _cut(self, part: TextPart, cut: Cut) -> TextPart:
+        if part.stream and cut.at < part.said:
+            cut = self._cut_after_said(part)
+        place = self.parts.index(part) + 1
+        following = self._begin_text(place, part.start + cut.at)
+        following.end, following.opening = part.end, cut.opening
+        part.end = following.start
+        return following
 
     def roll_over_all(self) -> None:
         """Cut whatever does not fit anywhere."""
@@ -341,7 +383,7 @@ class Story:
         usable = [each for each in self.surplus if not each.is_fixed]
         part = usable[0] if usable else TextPart()
         self.surplus = [each for each in self.surplus if each is not part]
-        part.start, part.end, part.opening = start, None, ""
+        part.start, part.end, part.opening, part.said = start, None, "", 0
         self.parts.insert(index, part)
         return part
 

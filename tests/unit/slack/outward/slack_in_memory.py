@@ -6,13 +6,23 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from app.domain import Lease, ReplyPart, SlackThread, StoredDataMessage
-from app.errors import LeaseLost, MessageGone, SlackError
+from app.errors import (
+    LeaseLost,
+    MessageGone,
+    PlaceClosed,
+    SlackError,
+    StreamRefused,
+)
 from app.slack.blocks import Payload
-from app.slack.gate import check
-from app.slack.outbound import Outbound
+from app.slack.gate import check, check_markdown
+from app.slack.outbound import Outbound, Reader, StreamEnding, StreamSought
 from app.storage.data_messages import DataMessages
 from app.storage.reply_parts import ReplyParts
 from bench.virtual import Clock
+
+# As others have seen it: of neither does Slack tell.
+LIFETIME = 300.0
+MOST_STREAMED = 11_000
 
 
 @dataclass
@@ -42,6 +52,7 @@ class SlackInMemory(Outbound):
     messages: dict[str, Payload] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
+    streams: dict[str, float] = field(default_factory=dict)
     status: str = ""
     statuses: list[str] = field(default_factory=list)
 
@@ -69,9 +80,74 @@ class SlackInMemory(Outbound):
         fault = await self._meet("chat.update", thread, may_send, ts, payload)
         if ts not in self.messages:
             raise MessageGone("message_not_found", "chat.update")
+        if self._is_open(ts):
+            raise StreamRefused("streaming_state_conflict", "chat.update")
         if fault is None or fault.is_taken:
             self.messages[ts] = payload
         _raise(fault)
+
+    async def start_stream(
+        self,
+        thread: SlackThread,
+        text: str,
+        reader: Reader,
+        *,
+        may_send: Callable[[], bool],
+    ) -> str:
+        check_markdown(text)
+        assert reader == Reader("T1", "U1")
+        ts = f"{200 + len(self.calls)}.0"
+        fault = await self._meet("chat.startStream", thread, may_send, ts)
+        if fault is None or fault.is_taken:
+            self.streams[ts] = self.clock.now()
+            self.messages[ts] = streamed(text)
+            self.status = ""
+        _raise(fault)
+        return ts
+
+    async def append_stream(
+        self, thread: SlackThread, ts: str, text: str, *, may_send: Callable[[], bool]
+    ) -> None:
+        check_markdown(text)
+        fault = await self._meet("chat.appendStream", thread, may_send, ts)
+        self._grow(ts, fault, text)
+        _raise(fault)
+
+    async def stop_stream(
+        self,
+        thread: SlackThread,
+        ts: str,
+        ending: StreamEnding,
+        *,
+        may_send: Callable[[], bool],
+    ) -> None:
+        check_markdown(ending.text, ending.blocks)
+        fault = await self._meet("chat.stopStream", thread, may_send, ts)
+        self._grow(ts, fault, ending.text, ending)
+        if fault is None or fault.is_taken:
+            del self.streams[ts]
+        _raise(fault)
+
+    def _grow(
+        self,
+        ts: str,
+        fault: Fault | None,
+        text: str,
+        ending: StreamEnding | None = None,
+    ) -> None:
+        """Slack loses white space at a seam, so none may be there."""
+        assert not text[:1].isspace()
+        if ts not in self.messages:
+            raise MessageGone("message_not_found")
+        if not self._is_open(ts):
+            raise StreamRefused("message_not_in_streaming_state")
+        if fault is None or fault.is_taken:
+            whole = read(self.messages[ts]) + text
+            assert len(whole.encode()) <= MOST_STREAMED
+            self.messages[ts] = streamed(whole, ending)
+
+    def _is_open(self, ts: str) -> bool:
+        return self.streams.get(ts, -LIFETIME) + LIFETIME > self.clock.now()
 
     async def delete(
         self,
@@ -82,6 +158,8 @@ class SlackInMemory(Outbound):
     ) -> None:
         fault = await self._meet("chat.delete", thread, may_send, ts)
         _raise(fault)
+        if self._is_open(ts):
+            raise PlaceClosed("cant_delete_message", "chat.delete")
         del self.messages[ts]
 
     async def set_status(
@@ -103,11 +181,17 @@ class SlackInMemory(Outbound):
         post_key: str,
         *,
         since: str = "0",  # noqa: ARG002 - all that was posted was posted since
+        stream: StreamSought | None = None,
     ) -> str | None:
         fault = await self._meet("conversations.replies", thread, lambda: True)
         _raise(fault)
-        for ts, payload in self.messages.items():
-            if (payload.metadata or {})["event_payload"]["key"] == post_key:
+        keys = {
+            ts: (payload.metadata or {}).get("event_payload", {}).get("key")
+            for ts, payload in self.messages.items()
+        }
+        for ts, key in keys.items():
+            message = {"ts": ts, "bot_id": "B1", "metadata": self.messages[ts].metadata}
+            if key == post_key or (stream and stream.is_it(message)):
                 return ts
         return None
 
@@ -205,6 +289,15 @@ class DataInMemory(DataMessages):
         part_no: int,
     ) -> None:
         self.part_of.update(dict.fromkeys(seqs, part_no))
+
+
+def streamed(text: str, ending: StreamEnding | None = None) -> Payload:
+    """What a message shows that is being streamed, or was."""
+    body = ({"type": "markdown", "text": text},) if text else ()
+    if ending is None:
+        return Payload(text=text, blocks=body)
+    blocks = (*body, *ending.blocks)
+    return Payload(text=text, blocks=blocks, metadata=ending.metadata)
 
 
 def read(payload: Payload) -> str:
