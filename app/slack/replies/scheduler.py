@@ -25,6 +25,8 @@ BucketOf = Callable[[str, Method], Bucket]
 # So much of a token is kept for the end of each message that is still growing.
 _RESERVE = 0.5
 _MANY_CHANNELS = 2_000
+# After so long a mere status counts as text, and is the oldest of all.
+_NEGLECT = 30.0
 # Timers may fire a hair early, and would then be set again for no time at all.
 _TICK = 0.001
 # A process that ends waits so long for Slack, which may never answer.
@@ -214,7 +216,12 @@ class EditScheduler:
                 self._place(admitted, now, lanes)
             return
         lane = self._lane(message.team_id, message.method)
-        entry = (message.priority, message.unseen_since, next(self._order))
+        priority, neglected = message.priority, message.unseen_since + _NEGLECT
+        if priority is Priority.STATUS and neglected <= now:
+            priority = Priority.TEXT
+        elif priority is Priority.STATUS:
+            self._at(neglected, message.stamp, message)
+        entry = (priority, message.unseen_since, next(self._order))
         heapq.heappush(lane.ready, (*entry, message.stamp, message))
         lanes[id(lane)] = lane
 

@@ -198,6 +198,24 @@ def test_of_two_texts_the_one_unseen_longest_goes_first() -> None:
     on_a_board(story)
 
 
+def test_a_line_waits_for_all_text_but_not_for_ever() -> None:
+    async def story(board: Board) -> None:
+        writers = [Writer(board, f"w{n}") for n in range(20)]
+        line = Writer(board, "line")
+        for writer in (*writers, line):
+            writer.message.method = Method.UPDATE
+        for second in range(90):
+            for writer in writers:
+                writer.write("x")
+            if second == 20:
+                line.write("x", Priority.STATUS)
+            await asyncio.sleep(1)
+        at = next(at for at, name, *_ in board.calls if name == "line")
+        assert 50 <= at < 53
+
+    on_a_board(story)
+
+
 def test_a_pause_that_slack_asks_for_holds_for_the_whole_budget() -> None:
     async def story(board: Board) -> None:
         first, second = Writer(board, "a"), Writer(board, "b", "C2")
