@@ -7,7 +7,7 @@ from itertools import count
 from app.slack.replies.message import GAP, Growth, Message
 
 # So much of all edits is kept for the ends of those that are painted.
-_SHARE = 0.65
+_SHARE = 0.55
 # Seconds that a reply is painted: of the first, the bounds, and how fast it is learnt.
 _TYPICAL = 6.0
 _SHORTEST, _LONGEST = 3.0, 120.0
