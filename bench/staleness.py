@@ -9,12 +9,16 @@ from bench.results import FOLDER
 from bench.streaming.figures import HEAD, Found, numbers, row
 from bench.streaming.measures import Measured
 from bench.streaming.plot import Line, plot
-from bench.streaming.runs import OURS, POLICIES, Case, simulate_all
+from bench.streaming.runs import MIXED, OURS, POLICIES, Case, simulate_all
 from bench.streaming.slack import LATENCY
 
 PEOPLE = (1, 5, 20, 50)
 # Mean staleness over the bound: must, goal.
 _RATIOS = {1: (2.0, 1.6), 5: (2.0, 1.5), 20: (1.8, 1.4), 50: (1.6, 1.3)}
+_MIXED_RATIO = (2.3, 1.8)
+# Over the freshest peer that shows more than the end.
+_BEST_PEER = {1: (0.6, 0.5), 5: (0.6, 0.5), 20: (0.2, 0.1)}
+_NO_STREAMING_PEER = (OURS, MIXED, "final_only")
 _MANY = 20
 _MOST_REFUSED = 1.0
 # Whoever loses more than this share is not fresh, whatever the others' age.
@@ -26,11 +30,14 @@ _NOTES = """\
 People ask again some ten seconds after each answer (200 to 800 tokens at 30 to 120 a
 second, five people in a channel), for five minutes. A call takes 80 to 150 ms. Slack
 counts edits of a workspace by a `bucket` that refills, or by a `window` of a whole
-minute. *stale* is the mean age of the oldest text that is written and not yet seen,
-*x bound* how far that is from the least that edits and posts allow. *first* is from the
-first delta to the first text in view, *lag* from the last delta to the whole answer,
-*calls* are those to `chat.*` for each answer, *back* counts texts that became shorter.
-Answers that were *lost*, as their sender gave up, count in no other figure."""
+minute. `mixed` is `ours` in direct messages of a workspace that wants Slack's own
+streams; `buffer_256` has nothing but those, all others have edits alone.
+
+*stale* is the mean age of the oldest text that is written and not yet seen, *bound* the
+least that edits and posts allow, for `mixed` streams as well. *first* is from the first
+delta to the first text in view, *lag* from the last delta to the whole answer. *calls*
+are those to `chat.*` for each answer, *back* counts texts that became shorter. Answers
+that were *lost*, as their sender gave up, count in no other figure."""
 
 
 def run(options: Options) -> Report:
@@ -59,7 +66,7 @@ def run(options: Options) -> Report:
         checks=[
             check
             for shape in options.shapes
-            for check in _checks(
+            for check in targets(
                 {key[1:]: each for key, each in by_case.items() if key[0] is shape},
                 shape,
             )
@@ -82,8 +89,12 @@ def _panels(found: Found) -> dict[Shape, dict[str, Line]]:
     return panels
 
 
-def _checks(found: dict[tuple[int, str], Measured], shape: Shape) -> list[Check]:
+def targets(found: dict[tuple[int, str], Measured], shape: Shape) -> list[Check]:
+    """The targets for one shape of limit; `found` is by people and policy."""
     ours = {people: each for (people, policy), each in found.items() if policy == OURS}
+    mixed = {
+        people: each for (people, policy), each in found.items() if policy == MIXED
+    }
     checks = [
         Check(
             what=f"{shape}: stale / bound, {people}",
@@ -95,22 +106,39 @@ def _checks(found: dict[tuple[int, str], Measured], shape: Shape) -> list[Check]
         for people, (must, goal) in _RATIOS.items()
         if people in ours
     ]
+    for people, each in mixed.items():
+        checks += _mixed_checks(found, shape, people, each)
     if 1 in ours:
-        checks.append(
-            Check(
-                what=f"{shape}: first p95, 1",
-                was=ours[1].first_p95,
-                must=2 * LATENCY + 0.1,
-                unit=" s",
-            )
-        )
+        what, was = f"{shape}: first p95, 1", ours[1].first_p95
+        checks.append(Check(what=what, was=was, must=2 * LATENCY + 0.1, unit=" s"))
     if _MANY in ours:
         checks += _lag_checks(found, shape)
-    if ours:
-        checks += never_checks(list(ours.values()), shape)
-        refused = max(each.refused for each in ours.values()) * 100
+    if both := [*ours.values(), *mixed.values()]:
+        refused = max(each.refused for each in both) * 100
         what = f"{shape}: refused calls"
         checks.append(Check(what=what, was=refused, must=_MOST_REFUSED, unit=" %"))
+        checks += never_checks(both, shape)
+    return checks
+
+
+def _mixed_checks(
+    found: dict[tuple[int, str], Measured], shape: Shape, people: int, mixed: Measured
+) -> list[Check]:
+    must, goal = _MIXED_RATIO
+    what = f"{shape}: stale / bound, {people}, mixed"
+    checks = [Check(what=what, was=mixed.ratio, must=must, goal=goal, unit=" x")]
+    peers = [
+        each.stale
+        for (there, policy), each in found.items()
+        if there == people
+        and policy not in _NO_STREAMING_PEER
+        and each.lost <= _MANY_LOST * each.replies
+    ]
+    if peers and people in _BEST_PEER:
+        must, goal = _BEST_PEER[people]
+        what = f"{shape}: stale / best peer, {people}, mixed"
+        was = mixed.stale / min(peers)
+        checks.append(Check(what=what, was=was, must=must, goal=goal, unit=" x"))
     return checks
 
 

@@ -7,7 +7,7 @@ from random import Random
 
 from bench.streaming.peers import Answer
 from bench.streaming.slack import FakeSlack
-from bench.streaming.stream import LONGEST, Stream
+from bench.streaming.stream import DIRECT, LONGEST, Stream
 
 SHORTEST = 200
 SLOWEST, FASTEST = 30.0, 120.0
@@ -23,11 +23,13 @@ BURST = 5.0
 class Town:
     """The people of one workspace, and all answers to them; `seed` is their character.
 
-    Whatever the policy, a person's questions are the same.
+    Whatever the policy, a person's questions are the same. They ask in channels, or
+    each in a direct message.
     """
 
     slack: FakeSlack
     seed: int
+    is_direct: bool = False
     streams: list[Stream] = field(default_factory=list)
 
     async def keep_asking(
@@ -74,9 +76,10 @@ class Town:
         return Random(f"{self.seed} {person}")  # noqa: S311 - keeps no secret
 
     def _question(self, random: Random, person: int) -> Stream:
+        channel = f"C{person // PER_CHANNEL}"
         stream = Stream(
             number=len(self.streams),
-            channel=f"C{person // PER_CHANNEL}",
+            channel=f"{DIRECT}{person}" if self.is_direct else channel,
             tokens=random.randint(SHORTEST, LONGEST),
             rate=random.uniform(SLOWEST, FASTEST),
             begun=self.slack.now() + random.uniform(*_PONDER),

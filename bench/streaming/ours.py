@@ -15,11 +15,11 @@ from app.domain import (
     TurnMessage,
 )
 from app.slack.blocks import Payload
-from app.slack.outbound import Outbound
+from app.slack.outbound import Outbound, Reader, StreamEnding
 from app.slack.replies.edited import EditedReply
 from app.slack.replies.replies import Replies
-from bench.streaming.peers import Answer
-from bench.streaming.slack import POST, UPDATE, FakeSlack
+from bench.streaming.peers import Answer, Policy
+from bench.streaming.slack import APPEND, POST, START, STOP, UPDATE, FakeSlack
 from bench.streaming.stream import TEXT, TOKEN, Stream, tokens_in
 from tests.unit.slack.outward.slack_in_memory import DataInMemory, PartsInMemory
 
@@ -37,6 +37,7 @@ class SimulatedOutbound(Outbound):
     def __init__(self, slack: FakeSlack) -> None:
         self._slack = slack
         self.streams: dict[str, Stream] = {}
+        self._streamed: dict[str, str] = {}
 
     async def post(
         self,
@@ -62,6 +63,43 @@ class SimulatedOutbound(Outbound):
         await self._slack.call(UPDATE, thread.channel_id)
         self._show(thread, payload)
 
+    async def start_stream(
+        self,
+        thread: SlackThread,
+        text: str,
+        reader: Reader,  # noqa: ARG002 - everybody reads
+        *,
+        may_send: Callable[[], bool],  # noqa: ARG002 - nobody takes a turn away
+    ) -> str:
+        """Show `text` in a new message that can be added to."""
+        await self._slack.call(START, thread.channel_id)
+        self._add(thread, text)
+        return thread.thread_ts
+
+    async def append_stream(
+        self,
+        thread: SlackThread,
+        ts: str,  # noqa: ARG002 - as for an edit
+        text: str,
+        *,
+        may_send: Callable[[], bool],  # noqa: ARG002 - nobody takes a turn away
+    ) -> None:
+        """Show `text` after what was there."""
+        await self._slack.call(APPEND, thread.channel_id)
+        self._add(thread, text)
+
+    async def stop_stream(
+        self,
+        thread: SlackThread,
+        ts: str,  # noqa: ARG002 - as for an edit
+        ending: StreamEnding,
+        *,
+        may_send: Callable[[], bool],  # noqa: ARG002 - nobody takes a turn away
+    ) -> None:
+        """Show the last of a text."""
+        await self._slack.call(STOP, thread.channel_id)
+        self._add(thread, ending.text)
+
     async def set_status(
         self,
         thread: SlackThread,
@@ -71,6 +109,11 @@ class SimulatedOutbound(Outbound):
     ) -> None:
         """Cost what a status costs."""
         await self._slack.call(STATUS, thread.channel_id)
+
+    def _add(self, thread: SlackThread, text: str) -> None:
+        shown = self._streamed.get(thread.thread_ts, "") + text
+        self._streamed[thread.thread_ts] = shown
+        self.streams[thread.thread_ts].show(tokens_in(shown), self._slack.now())
 
     def _show(self, thread: SlackThread, payload: Payload) -> None:
         shown = [
@@ -142,20 +185,28 @@ class Ours:
             stream.is_lost = True
 
 
-@asynccontextmanager
-async def ours(slack: FakeSlack) -> AsyncGenerator[Answer]:
-    """One process that answers with the documented limits in mind."""
-    outbound, pens = SimulatedOutbound(slack), Pens(slack.now)
-    replies = _replies(slack, outbound)
-    writing = asyncio.ensure_future(pens.run())
-    try:
-        yield Ours([replies], outbound, pens).answer
-    finally:
-        writing.cancel()
-        await replies.close()
+def process(*, native_streams: bool) -> Policy:
+    """One process; with `native_streams` direct messages have Slack's own streams."""
+
+    @asynccontextmanager
+    async def policy(slack: FakeSlack) -> AsyncGenerator[Answer]:
+        outbound, pens = SimulatedOutbound(slack), Pens(slack.now)
+        replies = replies_of(slack, outbound, native_streams=native_streams)
+        writing = asyncio.ensure_future(pens.run())
+        try:
+            yield Ours([replies], outbound, pens).answer
+        finally:
+            writing.cancel()
+            await replies.close()
+
+    return policy
 
 
-def _replies(slack: FakeSlack, outbound: SimulatedOutbound) -> Replies:
+def replies_of(
+    slack: FakeSlack, outbound: SimulatedOutbound, *, native_streams: bool
+) -> Replies:
+    """The replies of one process."""
+
     async def sleep_until(moment: float) -> None:
         await asyncio.sleep(max(0.0, moment - slack.now()))
 
@@ -164,6 +215,7 @@ def _replies(slack: FakeSlack, outbound: SimulatedOutbound) -> Replies:
         parts=PartsInMemory(),
         data_messages=DataInMemory(),
         name_of=_name_of,
+        native_streams=native_streams,
         now=slack.now,
         sleep_until=sleep_until,
     )
@@ -195,6 +247,6 @@ def _turn(stream: Stream) -> Turn:
         thread=SlackThread(team_id="T1", channel_id=stream.channel, thread_ts=ts),
         assistant_thread_id=stream.number,
         messages=(question,),
-        channel_kind=ChannelKind.CHANNEL,
+        channel_kind=ChannelKind.IM if stream.is_direct else ChannelKind.CHANNEL,
         is_first_turn=True,
     )

@@ -8,13 +8,19 @@ from dataclasses import dataclass, replace
 from app.sandbox.limits import Shape
 from bench.streaming.load import Town
 from bench.streaming.measures import Measured, mean, measure
-from bench.streaming.ours import ours
+from bench.streaming.ours import process
 from bench.streaming.peers import PEERS, Policy
 from bench.streaming.slack import FakeSlack
 from bench.virtual import Clock, virtually
 
 OURS = "ours"
-POLICIES: dict[str, Policy] = {OURS: ours, **PEERS}
+# Ours in direct messages of a workspace that wants Slack's own streams.
+MIXED = "mixed"
+POLICIES: dict[str, Policy] = {
+    OURS: process(native_streams=False),
+    MIXED: process(native_streams=True),
+    **PEERS,
+}
 
 SECONDS = 300.0
 # Whoever has no whole answer so long after the last question has none.
@@ -42,13 +48,14 @@ def simulate(case: Case) -> Measured:
 
     async def main(_: Clock) -> Measured:
         slack = FakeSlack(case.shape, seed=case.seed, scale=case.scale)
-        town = Town(slack=slack, seed=case.seed)
+        is_mixed = case.policy == MIXED
+        town = Town(slack=slack, seed=case.seed, is_direct=is_mixed)
         async with POLICIES[case.policy](slack) as answer:
             if case.burst:
                 until = await town.ask_at_once(answer, case.people, BURST_PATIENCE)
             else:
                 until = await town.keep_asking(answer, case.people, SECONDS, PATIENCE)
-        return measure(town.streams, slack, until, case.scale)
+        return measure(town.streams, slack, until, case.scale, streamed=is_mixed)
 
     return virtually(main)
 

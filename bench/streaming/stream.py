@@ -6,6 +6,7 @@ from string import ascii_lowercase
 # OpenAI: about four characters of English for each token.
 TOKEN = 4
 LONGEST = 800
+DIRECT = "D"
 
 _ROUNDING = 1e-6
 _SENTENCE, _PARAGRAPH = 12, 60
@@ -46,6 +47,11 @@ class Stream:
     begun: float
     seen: list[tuple[float, int]] = field(default_factory=list)
     is_lost: bool = False
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether it is for one person alone, by Slack's word for such channels."""
+        return self.channel.startswith(DIRECT)
 
     @property
     def ends(self) -> float:
