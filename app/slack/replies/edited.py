@@ -309,11 +309,11 @@ class EditedReply:
 
         After that it waits for its budget, and the text may grow long meanwhile.
         """
-        now, before = self._desk.now(), part.paint_at
         is_steady = self._desk.first_paint is FirstPaint.STEADY
-        if before <= now or (part.has_words and not is_steady):
+        if part.has_words and not is_steady:
             return False
-        raw = self._story.raw(part).lstrip()
+        now, before = self._desk.now(), part.paint_at
+        raw = "" if before <= now else self._story.raw(part).lstrip()
         if not raw:
             return False
         is_early = is_steady and not _SENTENCE.search(raw)
