@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 
 from app.domain import Doubt, Ending, RunStatus, SlackThread, Turn
+from app.errors import CredentialsRefused
 from app.slack.replies.edited import EditedReply
 from tests.contracts.reply_stage import (
     DONE,
@@ -223,6 +224,17 @@ def test_a_message_taken_over_has_one_of_the_places() -> None:
         await asyncio.sleep(20)
         shown = [seen(house, elsewhere(100 + number)) for number in range(MANY)]
         assert [bool(each) for each in shown] == [True] * 3 + [False] * 3
+
+    in_a_house(story)
+
+
+def test_more_have_a_place_where_the_rest_could_show_no_status() -> None:
+    async def story(house: House) -> None:
+        house.slack.fail(STATUS, CredentialsRefused("missing_scope"))
+        await house.open(elsewhere(99))
+        await others(house)
+        shown = [seen(house, elsewhere(100 + number)) for number in range(MANY)]
+        assert [bool(each) for each in shown] == [True] * 5 + [False]
 
     in_a_house(story)
 

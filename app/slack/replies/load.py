@@ -6,8 +6,9 @@ from itertools import count
 
 from app.slack.replies.message import GAP, Growth, Message
 
-# So much of all edits is kept for the ends of those that are painted.
-_SHARE = 0.55
+# So much of all edits is kept for the ends of those that are painted; more where the
+# others show nothing at all.
+_SHARE, _BLIND_SHARE = 0.55, 0.9
 # Seconds that a reply is painted: of the first, the bounds, and how fast it is learnt.
 _TYPICAL = 6.0
 _SHORTEST, _LONGEST = 3.0, 120.0
@@ -31,6 +32,7 @@ class Load:
 
     def __init__(self, updates: Callable[[], float]) -> None:
         self._updates = updates
+        self._share = _SHARE
         self._duration = _TYPICAL
         self._writing: set[Growth] = set()
         self._painted: set[Growth] = set()
@@ -56,6 +58,10 @@ class Load:
     def first_paint_delay(self) -> float:
         """Seconds from the first words of a reply to their post."""
         return min(max(self.pace - _EARLY, _SOONEST), _LATEST)
+
+    def has_no_status(self) -> None:
+        """People of this workspace see nothing of a reply that is not painted."""
+        self._share = _BLIND_SHARE
 
     def began(self, growth: Growth) -> None:
         """A reply has got its first words."""
@@ -88,7 +94,7 @@ class Load:
     def admit(self, now: float) -> list[Message]:
         """Give free places to those who wait, the longest unseen first."""
         admitted = []
-        places = _SHARE * self._updates() * self._duration + 1
+        places = self._share * self._updates() * self._duration + 1
         while self._waiting and len(self._painted) < places:
             _, _, stamp, message = heapq.heappop(self._waiting)
             if message.stamp == stamp and message.growth:

@@ -113,7 +113,9 @@ class Sign:
         except SlackError as error:
             log.info("no status", extra={"code": error.code})
             if error.code in _EVERYWHERE:
-                self._desk.status_refused.add(self._turn.lease.team_id)
+                team_id = self._turn.lease.team_id
+                self._desk.status_refused.add(team_id)
+                self._desk.scheduler.load(team_id).has_no_status()
             self.close()
             self._on_refused()
             return True
