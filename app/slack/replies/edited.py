@@ -34,7 +34,7 @@ from app.slack.replies.posting import Posting
 from app.slack.replies.sign import Sign
 from app.slack.replies.standing import Standing
 from app.slack.replies.story import DataPart, Part, Story, TextPart
-from app.slack.replies.streamed import APPEND_GAP, Streaming
+from app.slack.replies.streamed import Streaming
 from app.slack.replies.verdict import blocked_by
 
 # Slack folds a long message up again with each edit.
@@ -64,13 +64,14 @@ class EditedReply:
         self._standing = Standing()
         self._story = Story(links)
         self._sign = Sign(desk, turn, self._standing, holds_lease, self._paint_at_once)
+        self._growth = Growth(turn.lease.team_id, holds_lease)
         self._streaming = Streaming(
             desk=desk,
             turn=turn,
             story=self._story,
             standing=self._standing,
             links=links,
-            holds_lease=holds_lease,
+            growth=self._growth,
             on_due=self._mark_again,
         )
         self._posting = Posting(
@@ -84,7 +85,6 @@ class EditedReply:
             on_posted=self._is_posted,
         )
         self._notes = Notes(desk, turn, holds_lease)
-        self._growth = Growth(turn.lease.team_id, holds_lease)
         self._load = desk.scheduler.load(turn.lease.team_id)
         self._has_begun = False
         self._messages: dict[Part, Message] = {}
@@ -444,7 +444,7 @@ class EditedReply:
             self._changed([following])
         is_long = isinstance(part, TextPart) and part.size > _LONG
         is_streamed = message.method is Method.APPEND
-        gap = APPEND_GAP if is_streamed else self._load.gap
+        gap = self._streaming.gap if is_streamed else self._load.gap
         message.gap = _LONG_GAP if is_long and not is_streamed else gap
 
     @property

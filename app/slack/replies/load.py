@@ -40,6 +40,16 @@ class Load:
         self._order = count()
 
     @property
+    def updates(self) -> float:
+        """The edits a second that may be made."""
+        return self._updates()
+
+    @property
+    def edited(self) -> int:
+        """How many replies are being written that need edits to be seen."""
+        return len(self._writing)
+
+    @property
     def painted(self) -> int:
         """How many replies are in view and still grow."""
         return len(self._painted)
@@ -66,6 +76,10 @@ class Load:
     def began(self, growth: Growth) -> None:
         """A reply has got its first words."""
         self._writing.add(growth)
+
+    def needs_no_edits(self, growth: Growth) -> None:
+        """A reply grows in view by other means."""
+        self._writing.discard(growth)
 
     def paint(self, growth: Growth, now: float) -> None:
         """Let a reply grow in view, however many do."""

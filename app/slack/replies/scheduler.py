@@ -121,6 +121,8 @@ class EditScheduler:
         """Send `message` with another method from now on."""
         if message.method is not method:
             message.method = method
+            # What ends a stream may follow its last piece at once.
+            message.gap = 0.0 if method is Method.STOP else message.gap
             if message.priority is not None and not message.in_flight:
                 self._enqueue(message)
 
@@ -326,8 +328,12 @@ class EditScheduler:
             lane.bucket.on_change = lambda: self._refill(lane)
         return self._lanes[key]
 
+    def rate(self, team_id: str, method: Method) -> float:
+        """How many calls a second of a method this process may count on."""
+        return self._lane(team_id, method).bucket.per_second
+
     def _updates(self, team_id: str) -> float:
-        return self._lane(team_id, Method.UPDATE).bucket.per_second
+        return self.rate(team_id, Method.UPDATE)
 
     def _local_bucket(self, _team_id: str, method: Method) -> Bucket:
         return Bucket(RATES[method], self._now())

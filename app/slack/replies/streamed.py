@@ -26,7 +26,7 @@ from app.slack.blocks import Payload
 from app.slack.links import LinkPolicy
 from app.slack.outbound import Reader, StreamEnding
 from app.slack.replies.desk import Desk
-from app.slack.replies.message import Message, Method, Priority
+from app.slack.replies.message import Growth, Message, Method, Priority
 from app.slack.replies.standing import Standing
 from app.slack.replies.story import Part, Story, Stream, TextPart
 from app.slack.text import neutralise
@@ -35,8 +35,6 @@ log = logging.getLogger(__name__)
 
 # Slack ends a stream after five minutes, whatever happens in it.
 SPAN = 240.0
-# Appending has a budget that is more than twice that of edits.
-APPEND_GAP = 0.3
 # So much text that is not settled is better shown by edits.
 _MOST_KEPT_BACK = 600
 _OVER = frozenset({"message_not_in_streaming_state", "stopped_by_user"})
@@ -69,7 +67,7 @@ class Streaming:
         story: Story,
         standing: Standing,
         links: LinkPolicy,
-        holds_lease: Callable[[], bool],
+        growth: Growth,
         on_due: Callable[[TextPart], None],
     ) -> None:
         self._streams = desk.streams
@@ -80,9 +78,10 @@ class Streaming:
         self._story = story
         self._standing = standing
         self._links = links
-        self._holds_lease = holds_lease
+        self._growth = growth
+        self._holds_lease = growth.holds_lease
         self._on_due = on_due
-        self._is_here = False
+        self._is_here = self._did_wait = False
         self._declined: set[TextPart] = set()
         self._watch = Message(
             turn.lease.team_id, turn.thread.channel_id, self._expire, Method.APPEND
@@ -90,7 +89,7 @@ class Streaming:
 
     def begin(self) -> None:
         """From now on parts that have text may be streamed, where that is wanted."""
-        self._is_here = self._streams.are_for(self._turn)
+        self._is_here = self._did_wait = self._streams.are_for(self._turn)
         self._story.rendering.counts_bytes = self._is_here
 
     @property
@@ -121,14 +120,15 @@ class Streaming:
         if is_late or part in self._declined or not self._story.has_text(part):
             return False
         if not part.data:
-            part.stream = self._streams.admit(self._turn.lease.team_id)
+            own = sum(each.stream is not None for each in self._story.texts)
+            part.stream = self._streams.admit(self._growth, own=own)
         if part.stream is None:
             self._declined.add(part)
         return part.stream is not None
 
     def may_begin(self, part: TextPart) -> bool:
         """Whether more text may be what a post of `part` waits for."""
-        return part.is_above or self.offer(part)
+        return part.is_above or self.offer(part) or self._did_wait
 
     def method(self, part: Part) -> Method:
         """What is to be called next for `part`."""
@@ -153,6 +153,11 @@ class Streaming:
         if wanted is Method.APPEND and isinstance(part, TextPart):
             return method is wanted or (method is Method.STOP and self._is_ending(part))
         return method is wanted
+
+    @property
+    def gap(self) -> float:
+        """Seconds to keep between two pieces."""
+        return self._streams.gap(self._turn.lease.team_id)
 
     def end_sealed(self) -> None:
         """Have those streams ended to whose parts nothing will be added."""

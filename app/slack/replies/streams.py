@@ -3,12 +3,18 @@
 from weakref import WeakSet
 
 from app.domain import ChannelKind, Turn
-from app.slack.replies.message import Method
+from app.slack.replies.message import Growth, Method
 from app.slack.replies.scheduler import EditScheduler
 from app.slack.replies.story import Stream
 
 # As many streams at a time as can be ended soon after each other, in seconds.
 _ENDED_WITHIN = 4.0
+# A person reads no faster, and a stream alone has calls for it.
+_SHORTEST_GAP = 0.2
+# Several streams spend what they have saved a little sooner than it comes in.
+_SPENT = 0.8
+# A stream is worth a little less than its calls, as two of them show nothing new.
+_WORTH = 0.8
 
 
 class Streams:
@@ -29,9 +35,16 @@ class Streams:
         is_refused = turn.lease.team_id in self.refused
         return self.is_wanted and is_direct and bool(turn.wanted) and not is_refused
 
-    def admit(self, team_id: str) -> Stream | None:
-        """A place for one stream more; None while none can be begun, or soon ended."""
+    def admit(self, growth: Growth, *, own: int = 0) -> Stream | None:
+        """A place for one stream more.
+
+        None while none can be begun, or soon ended, or edits show a text more often.
+        `own` are those of the same reply, which are about to end.
+        """
+        team_id = growth.team_id
         places = self._open.setdefault(team_id, WeakSet())
+        if self._is_fresher_by_edits(team_id, len(places) - own):
+            return None
         begun = sum(each.began_at is not None for each in places)
         starting = 1 + len(places) - begun
         wait = self._scheduler.wait_for
@@ -41,7 +54,21 @@ class Streams:
             return None
         stream = Stream()
         places.add(stream)
+        self._scheduler.load(team_id).needs_no_edits(growth)
         return stream
+
+    def gap(self, team_id: str) -> float:
+        """Seconds to keep between two pieces of one stream."""
+        open_now = len(self._open.get(team_id, ()))
+        return max(_SHORTEST_GAP, _SPENT * (open_now - 0.5) / self._appends(team_id))
+
+    def _is_fresher_by_edits(self, team_id: str, streams: int) -> bool:
+        load = self._scheduler.load(team_id)
+        streamed_every = (streams + 1) / self._appends(team_id)
+        return streamed_every > _WORTH * max(1, load.edited) / load.updates
+
+    def _appends(self, team_id: str) -> float:
+        return self._scheduler.rate(team_id, Method.APPEND)
 
     def leave(self, team_id: str, stream: Stream) -> None:
         """Let another stream have the place."""
