@@ -264,7 +264,7 @@ class Story:
         cut = self._cut_after_said(part)
         raw = self.raw(part)
         # What was kept back may only be the last word of a text that has come to rest.
-        is_at_rest = not raw[part.said :].strip() or raw.endswith(_RESTS)
+        is_at_rest = not raw[part.said :].strip() or raw.rstrip(" ").endswith(_RESTS)
         if cut.opening or not is_at_rest:
             self._cut(part, cut)
         else:
