@@ -18,6 +18,7 @@ from bench import (
     parse,
     queue,
     render,
+    replicas,
     results,
     scheduler,
     staleness,
@@ -44,6 +45,7 @@ _WITH_OPTIONS: dict[str, Callable[[Options], Report]] = {
     "staleness": staleness.run,
     "burst": burst.run,
     "limits": limits.run,
+    "replicas": replicas.run,
     "e2e": e2e.run,
 }
 

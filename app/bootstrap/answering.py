@@ -20,7 +20,10 @@ from app.slack.intake import Intake
 from app.slack.late_lines import LateLines
 from app.slack.outbound import Outbound
 from app.slack.people import People
+from app.slack.replies.kept import KeptBudgets
+from app.slack.replies.lending import LentBudgets
 from app.slack.replies.replies import Replies
+from app.slack.replies.scheduler import BucketOf
 from app.storage.absences import Absences
 from app.storage.company import Company
 from app.storage.data_messages import DataMessages
@@ -31,6 +34,7 @@ from app.storage.late_notes import LateNotes
 from app.storage.leases import Leases
 from app.storage.listener import Listener
 from app.storage.policy import AnswerPolicy
+from app.storage.rate_budgets import RateBudgets
 from app.storage.reply_parts import ReplyParts
 from app.storage.resumptions import Resumptions
 from app.storage.rooms import Rooms
@@ -78,11 +82,14 @@ async def start_answering(
     stack.push_async_callback(people.close)
     policy, model = _policy(settings), await model_client_of(settings, stack)
     tools = (*home_tools(Rooms(database)), *own_tools())
+    # Whoever reads the table of workers can tell which process is meant.
+    process = f"{os.getpid()}-{secrets.token_hex(6)}"
+    bucket_of, is_trusted = _budgets(database, process, stack), are_trusted(tools)
     replies = _replies(
-        settings, database, outbound, people, trusts_tools=are_trusted(tools)
+        settings, database, outbound, people, bucket_of=bucket_of, is_trusted=is_trusted
     )
     stack.push_async_callback(replies.close)
-    worker = _worker(database, store, replies, access)
+    worker = _worker(process, database, store, replies, access)
     stack.push_async_callback(worker.close)
     late_lines = _late_lines(
         database, outbound, people, replies=replies, worker=worker, access=access
@@ -221,12 +228,18 @@ def _intake(
     )
 
 
+def _budgets(database: Database, process: str, stack: AsyncExitStack) -> BucketOf:
+    kept = RateBudgets(database)
+    budgets = LentBudgets(kept, process) if kept.are_lent else KeptBudgets(kept)
+    stack.push_async_callback(budgets.close)
+    return budgets.bucket_of
+
+
 def _worker(
-    database: Database, store: TurnStore, replies: Replies, access: Access
+    process: str, database: Database, store: TurnStore, replies: Replies, access: Access
 ) -> Worker:
     return Worker(
-        # Whoever reads the table of workers can tell which process is meant.
-        f"{os.getpid()}-{secrets.token_hex(6)}",
+        process,
         store=store,
         leases=Leases(database),
         wakeup=Wakeup(),
@@ -262,7 +275,8 @@ def _replies(
     outbound: Outbound,
     people: People,
     *,
-    trusts_tools: bool,
+    bucket_of: BucketOf,
+    is_trusted: bool,
 ) -> Replies:
     return Replies(
         outbound=outbound,
@@ -275,5 +289,6 @@ def _replies(
         first_paint=settings.first_paint,
         native_streams=settings.native_streams,
         allowed_link_hosts=settings.allowed_link_hosts,
-        trusts_tools=trusts_tools,
+        trusts_tools=is_trusted,
+        bucket_of=bucket_of,
     )

@@ -31,6 +31,7 @@ _SMALLEST_BURST = 2.0
 # which it was told of here counts whole.
 _MINUTE = 60.5
 _COUNTED = _MINUTE + 1
+_ROUNDING = 1e-6
 
 
 def _number(name: str) -> BindParameter[float]:
@@ -42,7 +43,7 @@ _HELD, _RETURNED = _number("held"), _number("returned")
 _SENT, _ALONE = _number("sent"), _number("alone")
 _WANTED, _MUST = _number("wanted"), _number("must")
 _DEMAND, _RESERVE = _number("demand"), _number("reserve")
-_KEEP, _MOST, _PAUSE = _number("keep"), _number("most"), _number("pause")
+_KEEP, _PAUSE, _REFUSED_AT = _number("keep"), _number("pause"), _number("refused_at")
 _CUT_RATE, _CUT_BURST = _number("cut_rate"), _number("cut_burst")
 _RATE_UP, _BURST_UP = _number("rate_up"), _number("burst_up")
 
@@ -71,6 +72,7 @@ def lending(clock: ColumnElement[float], longest: float) -> ReturningUpdate[Any]
         .values(
             rate=lent.c.rate,
             burst=lent.c.burst,
+            refused_at=lent.c.refused_at,
             tokens=left,
             as_of=lent.c.quiet_until,
             # A clock that is set back must not make a pause of what was none.
@@ -84,9 +86,11 @@ def lending(clock: ColumnElement[float], longest: float) -> ReturningUpdate[Any]
             left.label("left"),
             lent.c.share,
             lent.c.others,
+            lent.c.in_minute,
             living.scalar_subquery().label("living"),
             rate_budgets.c.rate,
             rate_budgets.c.burst,
+            rate_budgets.c.refused_at,
             (lent.c.quiet_until - lent.c.now).label("blocked_for"),
         )
     )
@@ -118,6 +122,7 @@ def _known(clock: ColumnElement[float], longest: float) -> CTE:
         at.c.now,
         (cut_rate + _RATE_UP).label("rate"),
         func.greatest(_SMALLEST_BURST, cut_burst + _BURST_UP).label("burst"),
+        func.coalesce(_REFUSED_AT, at.c.refused_at).label("refused_at"),
         (at.c.tokens + _grown(at)).label("tokens"),
         (at.c.now + func.least(longest, pause)).label("quiet_until"),
         # What is not counted any more can't be given back either.
@@ -195,25 +200,32 @@ def _pool(known: CTE, others: CTE, calls: CTE) -> CTE:
     held = case((known.c.is_counted, _HELD), else_=0.0)
     returned = case((known.c.is_counted, _RETURNED), else_=0.0)
     tokens = func.greatest(0.0, known.c.tokens - _ALONE) + returned
-    room = known.c.burst - others.c.held - held
-    free = func.greatest(0.0, func.least(tokens, room))
+    room_in_burst = known.c.burst - others.c.held - held
+    free = func.greatest(0.0, func.least(tokens, room_in_burst))
     is_quiet = known.c.quiet_until > known.c.now
-    in_minute = _MOST - calls.c.count - others.c.ready - func.floor(held)
+    # What was refused last may be true, even if less is kept to by now.
+    highest = func.greatest(known.c.rate, known.c.refused_at)
+    most = func.floor(highest * 60 + _ROUNDING)
+    room_in_minute = most - calls.c.count - others.c.ready - func.floor(held)
     reserve = func.least(others.c.reserve + _RESERVE, known.c.burst - _NEVER_RESERVED)
-    names = ("team_id", "method", "now", "rate", "burst", "quiet_until", "saved_until")
+    names = ("team_id", "method", "now", "quiet_until", "saved_until")
+    learnt = ("rate", "burst", "refused_at")
     return (
         select(
-            *(known.c[name] for name in names),
+            *(known.c[name] for name in (*names, *learnt)),
             is_quiet.label("is_quiet"),
             held.label("held"),
             # As for one process alone: after a pause one call, then the usual pace.
             case((is_quiet, func.least(free, 1.0)), else_=free).label("free"),
-            case((is_quiet, 0.0), else_=func.greatest(0.0, in_minute)).label("room"),
+            case((is_quiet, 0.0), else_=func.greatest(0.0, room_in_minute)).label(
+                "room"
+            ),
             reserve.label("reserve"),
             (_DEMAND / (others.c.demand + _DEMAND)).label("share"),
             others.c.holders,
             others.c.others,
             calls.c.calls,
+            calls.c.count.label("in_minute"),
         )
         .select_from(known.join(others, true()).join(calls, true()))
         .cte("pool")

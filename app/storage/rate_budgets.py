@@ -31,10 +31,14 @@ class BudgetKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Learnt:
-    """What is known of a limit: calls per second, how many at once, seconds to wait."""
+    """What is known of a limit: calls per second, how many at once, seconds to wait.
+
+    `refused_at` is the rate at which calls were last refused, 0 if none were.
+    """
 
     rate: float
     burst: float
+    refused_at: float = 0.0
     blocked_for: float = 0.0
 
 
@@ -45,12 +49,11 @@ class Request:
     It has `held` left of those that it was lent, gives `returned` back, has made `sent`
     calls with others and `alone` calls without any. It wants to have `wanted`, of which
     `must` are for what can't wait: for that everybody's `reserve` is kept. The rest is
-    shared by `demand`, which is above 0. Tokens are lent for `keep` seconds, and no
-    more than there may be calls in a minute, `most`.
+    shared by `demand`, which is above 0. Tokens are lent for `keep` seconds.
 
-    If Slack has refused calls, the limit was cut to `cut_rate` and `cut_burst`, and for
-    `pause` seconds there should be no call; since then, or at all, calls that went well
-    raised it by `rate_up` and `burst_up`.
+    If Slack has refused calls, at the rate `refused_at`, the limit was cut to
+    `cut_rate` and `cut_burst`, and for `pause` seconds there should be no call; since
+    then, or at all, calls that went well raised it by `rate_up` and `burst_up`.
     """
 
     holder: str
@@ -63,10 +66,10 @@ class Request:
     demand: float
     reserve: float
     keep: float
-    most: float
     pause: float = 0.0
     cut_rate: float | None = None
     cut_burst: float | None = None
+    refused_at: float | None = None
     rate_up: float = 0.0
     burst_up: float = 0.0
 
@@ -76,13 +79,15 @@ class Loan:
     """What a process has after it asked.
 
     `held` are its tokens, `share` (0 to 1) is its part of the demand, `replicas` are
-    all processes that live, at least 1; `left` are the tokens that nobody has.
+    all processes that live, at least 1; `left` are the tokens that nobody has; `calls`
+    are those of the last minute, everybody's.
     """
 
     held: float
     share: float
     replicas: int
     left: float
+    calls: int
     learnt: Learnt
 
 
@@ -122,14 +127,15 @@ class RateBudgets:
         """What was last kept, None for nothing. Raises DatabaseUnavailable."""
         its = rate_budgets.c
         blocked_for = its.blocked_until - self._clock
-        its_row = select(its.rate, its.burst, blocked_for.label("blocked_for")).where(
-            its.team_id == key.team_id, its.method == key.method
-        )
+        its_row = select(
+            its.rate, its.burst, its.refused_at, blocked_for.label("blocked_for")
+        ).where(its.team_id == key.team_id, its.method == key.method)
         async with self._database.read() as transaction:
             row = (await transaction.execute(its_row)).one_or_none()
         return row and Learnt(
             rate=row.rate,
             burst=row.burst,
+            refused_at=row.refused_at,
             blocked_for=min(LONGEST_PAUSE, max(0.0, row.blocked_for)),
         )
 
@@ -138,7 +144,7 @@ class RateBudgets:
         async with self._database.write() as transaction:
             for key, its in learnt:
                 values = self._new(key, its)
-                kept = ("rate", "burst", "blocked_until")
+                kept = ("rate", "burst", "refused_at", "blocked_until")
                 await transaction.execute(
                     insert(rate_budgets)
                     .values(values)
@@ -161,6 +167,7 @@ class RateBudgets:
             "method": key.method,
             "rate": its.rate,
             "burst": its.burst,
+            "refused_at": its.refused_at,
             "tokens": its.burst,
             "as_of": self._clock,
             "blocked_until": self._clock + its.blocked_for,
@@ -176,5 +183,11 @@ def _loan(row: Row[Any]) -> Loan:
         share=row.share,
         replicas=max(row.living, row.others + 1),
         left=row.left,
-        learnt=Learnt(rate=row.rate, burst=row.burst, blocked_for=row.blocked_for),
+        calls=int(row.in_minute),
+        learnt=Learnt(
+            rate=row.rate,
+            burst=row.burst,
+            refused_at=row.refused_at,
+            blocked_for=row.blocked_for,
+        ),
     )

@@ -356,6 +356,7 @@ rate_budgets = Table(
     Column("method", String, primary_key=True),
     Column("rate", Double, nullable=False),
     Column("burst", Double, nullable=False),
+    Column("refused_at", Double, nullable=False),
     Column("tokens", Double, nullable=False),
     Column("as_of", Double, nullable=False),
     Column("blocked_until", Double, nullable=False),

@@ -18,6 +18,7 @@ from app.slack.blocks import Payload
 from app.slack.outbound import Outbound, Reader, StreamEnding
 from app.slack.replies.edited import EditedReply
 from app.slack.replies.replies import Replies
+from app.slack.replies.scheduler import BucketOf
 from bench.streaming.peers import Answer, Policy
 from bench.streaming.slack import APPEND, POST, START, STOP, UPDATE, FakeSlack
 from bench.streaming.stream import TEXT, TOKEN, Stream, tokens_in
@@ -203,9 +204,13 @@ def process(*, native_streams: bool) -> Policy:
 
 
 def replies_of(
-    slack: FakeSlack, outbound: SimulatedOutbound, *, native_streams: bool
+    slack: FakeSlack,
+    outbound: SimulatedOutbound,
+    *,
+    native_streams: bool = False,
+    bucket_of: BucketOf | None = None,
 ) -> Replies:
-    """The replies of one process."""
+    """The replies of one process, with the budgets that it is given."""
 
     async def sleep_until(moment: float) -> None:
         await asyncio.sleep(max(0.0, moment - slack.now()))
@@ -216,6 +221,7 @@ def replies_of(
         data_messages=DataInMemory(),
         name_of=_name_of,
         native_streams=native_streams,
+        bucket_of=bucket_of,
         now=slack.now,
         sleep_until=sleep_until,
     )

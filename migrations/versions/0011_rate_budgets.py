@@ -19,6 +19,7 @@ def upgrade() -> None:
         sa.Column("method", sa.String, nullable=False),
         sa.Column("rate", sa.Double, nullable=False),
         sa.Column("burst", sa.Double, nullable=False),
+        sa.Column("refused_at", sa.Double, nullable=False),
         sa.Column("tokens", sa.Double, nullable=False),
         sa.Column("as_of", sa.Double, nullable=False),
         sa.Column("blocked_until", sa.Double, nullable=False),

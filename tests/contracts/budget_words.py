@@ -19,6 +19,5 @@ def asks(holder: str, **its: Any) -> Request:  # noqa: ANN401
         "demand": 1.0,
         "reserve": 0.0,
         "keep": KEEP,
-        "most": 1_000.0,
     }
     return Request(holder=holder, **{**usual, **its})

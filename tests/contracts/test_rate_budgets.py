@@ -27,7 +27,7 @@ from tests.postgres import empty
 
 KEY = BudgetKey(team_id="T0TEAM", method="chat.update")
 # So many in a minute, however they are counted.
-MOST = 25.0
+MOST = 30
 START = Learnt(rate=0.5, burst=10.0)
 # A second's growth in the minute after savings were spent.
 SLOW = START.rate - START.burst / 60.5
@@ -160,13 +160,14 @@ async def test_a_minute_in_which_savings_are_spent_gets_less(
 
 
 async def test_a_minute_that_is_full_is_waited_for(budgets: Budgets) -> None:
+    await budgets.lend("b", cut_rate=0.1, refused_at=0.1, wanted=0, must=0)
     held = [
-        (await budgets.lend("a", wanted=4, must=4, sent=sent, most=6)).held
+        (await budgets.lend("a", wanted=4, must=4, sent=sent)).held
         for sent in (0, 4, 2)
     ]
-    other = await budgets.lend("b", wanted=4, must=4, most=6)
+    other = await budgets.lend("b", wanted=4, must=4)
     budgets.now += 62
-    later = await budgets.lend("b", wanted=4, must=4, most=6)
+    later = await budgets.lend("b", wanted=4, must=4)
 
     assert held == [4, 2, 0]
     assert (other.held, later.held) == (0, 4)
@@ -174,8 +175,8 @@ async def test_a_minute_that_is_full_is_waited_for(budgets: Budgets) -> None:
 
 async def test_calls_without_tokens_are_made_up_for(budgets: Budgets) -> None:
     first = await budgets.lend("a", wanted=0, must=0, alone=4)
-    second = await budgets.lend("b", wanted=0, must=0, alone=9, most=13)
-    third = await budgets.lend("b", wanted=1, must=1, most=13)
+    second = await budgets.lend("b", wanted=0, must=0, alone=9)
+    third = await budgets.lend("b", wanted=1, must=1)
 
     assert (first.left, second.left, third.held) == (6, 0, 0)
 
@@ -318,7 +319,6 @@ async def test_no_window_ever_holds_more_than_one_bucket_allows(
             held=holder.held,
             returned=returned,
             sent=calls,
-            most=MOST,
             wanted=float(wanted),
             must=float(wanted) if is_urgent else 0.0,
             demand=1.0 + spend,
@@ -338,7 +338,7 @@ async def test_what_was_learnt_is_kept(database: Database, database_url: str) ->
     other = BudgetKey(team_id="T0ELSE", method="chat.update")
     first = [(KEY, START), (other, START)]
     await RateBudgets(database).keep(first)
-    newer = Learnt(rate=0.2, burst=4.0, blocked_for=30.0)
+    newer = Learnt(rate=0.2, burst=4.0, refused_at=0.3, blocked_for=30.0)
     await RateBudgets(database).keep([(KEY, newer)])
 
     restarted = await Database.connect(database_url)
@@ -349,7 +349,7 @@ async def test_what_was_learnt_is_kept(database: Database, database_url: str) ->
     assert nothing is None
     assert left_alone == START
     assert kept
-    assert (kept.rate, kept.burst) == (0.2, 4.0)
+    assert (kept.rate, kept.burst, kept.refused_at) == (0.2, 4.0, 0.3)
     assert 25 < kept.blocked_for <= 30
 
 

@@ -72,6 +72,14 @@ class Bucket:
         """How many calls a second this process may count on."""
         return self.rate.per_second
 
+    @property
+    def share(self) -> float:
+        """Which part of what all processes may do together is this one's."""
+        return 1.0
+
+    def expect(self, now: float, urgent: int, usual: int, reserve: float) -> None:
+        """Be told how many calls can't wait, how many may follow, what to reserve."""
+
     def ready_at(self, now: float, need: float = 1.0) -> float:
         """When `need` tokens are there, if nobody takes any before.
 

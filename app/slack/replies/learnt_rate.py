@@ -26,22 +26,22 @@ class Rate:
 class LearntRate:
     """The rate that is kept to at present: success raises it, refusals lower it.
 
-    It stays between a tenth and four times of what is documented. `per_second` can be
-    read, and set by `know`, so that it outlives a process.
+    It stays between a tenth and four times of what is documented. `per_second`, set
+    by `know`, `burst` and `refused_at` are all there is to keep of it.
     """
 
-    __slots__ = ("_documented", "_refused_at", "burst", "per_second")
+    __slots__ = ("_documented", "burst", "per_second", "refused_at")
 
     def __init__(self, documented: Rate) -> None:
         self._documented = documented
-        self._refused_at = 0.0
+        self.refused_at = 0.0
         self.per_second = documented.per_second
         self.burst = documented.burst
 
     @property
     def highest(self) -> float:
         """The most that may be true: what is kept to, or what was refused last."""
-        return max(self.per_second, self._refused_at)
+        return max(self.per_second, self.refused_at)
 
     def know(self, per_second: float) -> None:
         """Go on with what was learnt before."""
@@ -51,7 +51,7 @@ class LearntRate:
 
     def climb(self) -> None:
         """Slack has taken a call for which others had to wait."""
-        share = self.per_second / self._refused_at if self._refused_at else _PAST
+        share = self.per_second / self.refused_at if self.refused_at else _PAST
         pace = _FAST if share < _NEAR else _SLOW if share < _PAST else 1.0
         self.know(self.per_second * (1 + pace * _CLIMB))
         more = self.burst + self._documented.burst / _BURST_STEPS
@@ -60,6 +60,6 @@ class LearntRate:
     def fall(self, taken: float) -> None:
         """Slack has refused a call, having `taken` so many a second before."""
         lower = self.per_second * _FALL
-        self._refused_at = min(self.per_second, max(lower, taken))
+        self.refused_at = min(self.per_second, max(lower, taken))
         self.know(lower)
         self.burst = max(_SMALLEST_BURST, self.burst / 2)

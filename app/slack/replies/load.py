@@ -3,6 +3,8 @@
 import heapq
 from collections.abc import Callable
 from itertools import count
+from math import ceil
+from random import random
 
 from app.slack.replies.message import GAP, Growth, Message
 
@@ -27,12 +29,16 @@ class Load:
 
     Where there are many only some grow in view; of the others people see the status,
     and the whole text when it is done. `updates` are the edits a second that may be
-    made.
+    made, `part` (0 to 1) is this process's part of what all may do together.
     """
 
-    def __init__(self, updates: Callable[[], float]) -> None:
+    def __init__(
+        self, updates: Callable[[], float], part: Callable[[], float] = lambda: 1.0
+    ) -> None:
         self._updates = updates
         self._share = _SHARE
+        self._part = part
+        self._luck = 0.0
         self._duration = _TYPICAL
         self._writing: set[Growth] = set()
         self._painted: set[Growth] = set()
@@ -99,6 +105,7 @@ class Load:
         for growing in (self._writing, self._painted):
             growing.discard(growth)
             growing -= {each for each in growing if not each.holds_lease()}
+        self._luck = random()  # noqa: S311 - keeps no secret
 
     def wait(self, message: Message) -> None:
         """Keep `message` until there is a place for its reply."""
@@ -108,10 +115,16 @@ class Load:
     def admit(self, now: float) -> list[Message]:
         """Give free places to those who wait, the longest unseen first."""
         admitted = []
-        places = self._share * self._updates() * self._duration + 1
-        while self._waiting and len(self._painted) < places:
+        while self._waiting and self._has_place():
             _, _, stamp, message = heapq.heappop(self._waiting)
             if message.stamp == stamp and message.growth:
                 self.paint(message.growth, now)
                 admitted.append(message)
         return admitted
+
+    def _has_place(self) -> bool:
+        part = self._part()
+        places = ceil(self._share * self._updates() / part * self._duration + 1)
+        # A part of a place is one for a part of the time, so that the parts of several
+        # processes come to no more than the whole.
+        return len(self._painted) + self._luck < places * part

@@ -27,6 +27,7 @@ _RESERVE = 0.5
 _MANY_CHANNELS = 2_000
 # After so long a mere status counts as text, and is the oldest of all.
 _NEGLECT = 30.0
+_FRONT = 16
 # Timers may fire a hair early, and would then be set again for no time at all.
 _TICK = 0.001
 # A process that ends waits so long for Slack, which may never answer.
@@ -51,6 +52,17 @@ class _Lane:
         if priority <= Priority.DATA or self.load is None:
             return 1.0
         return 1.0 + min(_RESERVE * self.load.painted, self.bucket.burst - 1)
+
+    def crowd(self) -> tuple[int, int, float]:
+        """How many calls can't wait, how many may follow, what is kept for the former.
+
+        The most urgent stand in front, and of a crowd no more could be sent at once.
+        """
+        front = self.ready[:_FRONT]
+        urgent = sum(priority <= Priority.DATA for priority, *_ in front)
+        writing = self.load.edited if self.load else 0
+        usual = len(self.ready) - urgent + writing
+        return urgent, usual, self.need(Priority.TEXT) - 1
 
 
 class EditScheduler:
@@ -99,12 +111,16 @@ class EditScheduler:
     def load(self, team_id: str) -> Load:
         """How busy a workspace is."""
         if team_id not in self._loads:
-            self._loads[team_id] = Load(lambda: self._updates(team_id))
+            self._loads[team_id] = Load(
+                lambda: self._updates(team_id).per_second,
+                lambda: self._updates(team_id).share,
+            )
         return self._loads[team_id]
 
     def began(self, growth: Growth) -> None:
         """A reply has got its first words."""
         self.load(growth.team_id).began(growth)
+        self._expect_edits(growth.team_id)
 
     def painted(self, growth: Growth) -> None:
         """A reply is in view: a part of the budget is kept for its end."""
@@ -114,6 +130,7 @@ class EditScheduler:
         """A reply grows no more; another may take its place."""
         load, now = self.load(growth.team_id), self._now()
         load.ended(growth, now)
+        self._expect_edits(growth.team_id)
         for message in load.admit(now):
             self._enqueue(message)
 
@@ -236,6 +253,7 @@ class EditScheduler:
         return is_first and not self.load(message.team_id).is_painted(growth)
 
     def _serve(self, lane: _Lane, now: float) -> None:
+        lane.bucket.expect(now, *lane.crowd())
         while lane.ready:
             priority, _, _, stamp, message = lane.ready[0]
             if message.stamp != stamp:
@@ -332,8 +350,12 @@ class EditScheduler:
         """How many calls a second of a method this process may count on."""
         return self._lane(team_id, method).bucket.per_second
 
-    def _updates(self, team_id: str) -> float:
-        return self.rate(team_id, Method.UPDATE)
+    def _updates(self, team_id: str) -> Bucket:
+        return self._lane(team_id, Method.UPDATE).bucket
+
+    def _expect_edits(self, team_id: str) -> None:
+        lane = self._lane(team_id, Method.UPDATE)
+        lane.bucket.expect(self._now(), *lane.crowd())
 
     def _local_bucket(self, _team_id: str, method: Method) -> Bucket:
         return Bucket(RATES[method], self._now())
