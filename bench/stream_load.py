@@ -43,7 +43,7 @@ from bench.table import percentile
 from tests.contracts.assistant_stage import TURN, Stage
 from tests.unit.slack.outward.slack_in_memory import DataInMemory, PartsInMemory
 
-SECONDS = 4.0
+SECONDS = 3.0
 _WARM_UP = 5
 _STARTS_PER_SECOND = 250
 _TICK = 0.005
