@@ -12,7 +12,7 @@ _ENDED_WITHIN = 4.0
 # A person reads no faster, and a stream alone has calls for it.
 _SHORTEST_GAP = 0.2
 # Several streams spend what they have saved a little sooner than it comes in.
-_SPENT = 0.8
+_SPENT = 0.9
 # A stream is worth a little less than its calls, as two of them show nothing new.
 _WORTH = 0.8
 
