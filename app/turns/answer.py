@@ -110,7 +110,8 @@ class Answerer:
         crash("C3")
         if turn.attempt > MAX_ATTEMPTS + 1:
             # Not even its reply can be opened.
-            return await self._free(turn, turn.ending or _GIVEN_UP)
+            ending = turn.ending or _GIVEN_UP
+            return await self._free(turn, replace(ending, blocked_by="crashed"))
         started = time.monotonic() - turn.age
         reply = await self.open_reply(turn)
         on_open(reply)
@@ -275,7 +276,6 @@ _NOTHING_SAID = Ending(status=RunStatus.COMPLETED)
 _GIVEN_UP = Ending(
     status=RunStatus.FAILED,
     error=RunError(code="crashed", message=_NOT_THROUGH),
-    blocked_by="crashed",
 )
 _ABANDONED = Ending(status=RunStatus.CANCELLED, question_deleted=True)
 

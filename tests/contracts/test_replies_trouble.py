@@ -192,6 +192,24 @@ def test_a_status_is_taken_away_also_when_nobody_knows_that_it_stands(
     in_a_house(story)
 
 
+def test_a_status_is_taken_away_also_where_the_post_is_older_than_it() -> None:
+    async def story(house: House) -> None:
+        lost = SlackUnavailable("timeout")
+        house.slack.fail("chat.postMessage", lost, is_taken=True)
+        house.slack.fail("conversations.replies", lost)
+        await type_in(await house.open(), "It is warm.")
+        await asyncio.sleep(0.5)
+        house.owner += 1
+        second = await house.open(replace(a_turn(), attempt=1))
+        await asyncio.sleep(0.2)
+        assert house.slack.status == "is working on it"
+        await type_in(second, "It is warm.")
+        await second.finish(DONE)
+        assert (len(house.seen), house.slack.status) == (1, "")
+
+    in_a_house(story)
+
+
 def test_another_process_says_under_the_old_text_how_the_run_stands() -> None:
     async def story(house: House) -> None:
         reply = await house.open()

@@ -392,7 +392,7 @@ class EditedReply:
             final = Priority.FINAL if self._standing.ending else Priority.STATUS
             for older in texts[: texts.index(part)]:
                 self._mark(older, final)
-        self._sign.posted()
+        self._sign.posted(is_new=not part.is_in_doubt)
         self._offer_post()
 
     async def _send(self, part: Part) -> bool:

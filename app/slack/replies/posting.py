@@ -28,8 +28,9 @@ from app.slack.text import neutralise
 class Posting:
     """Posts, edits and removes the parts of one story.
 
-    `on_posted` is called as soon as a part has a message in Slack. Rows are written
-    around the post: the intent before, its place after.
+    `on_posted` is called as soon as a part has a message in Slack; it is still in doubt
+    where that was found, not made. Rows are written around the post: the intent before,
+    its place after.
     """
 
     def __init__(
@@ -208,9 +209,9 @@ class Posting:
     async def _adopt(self, part: Part) -> bool:
         """Look for a post whose answer was lost, before it is made again."""
         ts = await self._find(part)
-        part.is_in_doubt = False
         stream = part.stream if isinstance(part, TextPart) else None
         if ts is None:
+            part.is_in_doubt = False
             if isinstance(part, TextPart) and stream:
                 self._streaming.give_up(part)
             return stream is not None
@@ -220,6 +221,7 @@ class Posting:
         if isinstance(part, TextPart):
             self._streaming.found(part)
         self._on_posted(part)
+        part.is_in_doubt = False
         await self._save(part)
         return True
 

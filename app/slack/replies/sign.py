@@ -78,9 +78,12 @@ class Sign:
         if self._standing.sign != self._shown:
             self._desk.scheduler.mark_dirty(self._message, Priority.STATUS)
 
-    def posted(self) -> None:
-        """Slack takes the status away when we post: set it again."""
-        self._shown, self._may_stand = "", False
+    def posted(self, *, is_new: bool) -> None:
+        """Slack takes the status away when we post: set it again.
+
+        A post that was only found may be older than the status, which then stands.
+        """
+        self._shown, self._may_stand = "", self._may_stand and not is_new
         self.refresh()
 
     async def clear(self) -> None:
@@ -109,6 +112,8 @@ class Sign:
         except (SlackUnavailable, RateLimited):
             if not words:
                 return True
+            # It may have come after a post that was made meanwhile.
+            self._may_stand = True
             raise
         except SlackError as error:
             log.info("no status", extra={"code": error.code})
