@@ -226,6 +226,7 @@ def test_an_append_whose_answer_was_lost_is_never_made_again() -> None:
     async def story(house: House) -> None:
         reply = await house.open()
         await type_in(reply, TEXT[:100], pace=0.1)
+        await asyncio.sleep(2)
         house.slack.fail(APPEND, SlackUnavailable("timeout"))
         appends = len(house.slack.of(APPEND))
         await type_in(reply, TEXT[100:], pace=0.1)
