@@ -8,7 +8,7 @@ from bench.report import Check, Report
 from bench.results import FOLDER
 from bench.streaming.figures import HEAD, Found, numbers, row
 from bench.streaming.measures import Measured
-from bench.streaming.plot import Line, plot
+from bench.streaming.plot import BOUNDS, Line, plot
 from bench.streaming.runs import MIXED, OURS, POLICIES, Case, simulate_all
 from bench.streaming.slack import LATENCY
 
@@ -76,15 +76,15 @@ def run(options: Options) -> Report:
 
 
 def _panels(found: Found) -> dict[Shape, dict[str, Line]]:
-    """The lines of the picture: each policy, and the bound that ours has met."""
+    """The lines of the picture: each policy, and the bounds of ours."""
     panels: dict[Shape, dict[str, Line]] = {}
     for case, measured in found:
         lines = panels.setdefault(case.shape, {})
         line = lines.setdefault(case.policy, Line())
         line.points.append((case.people, measured.stale))
         line.loses |= measured.lost > _MANY_LOST * measured.replies
-        if case.policy == OURS:
-            least = lines.setdefault("bound", Line())
+        if case.policy in BOUNDS:
+            least = lines.setdefault(BOUNDS[case.policy], Line())
             least.points.append((case.people, measured.bound))
     return panels
 
