@@ -292,6 +292,9 @@ class Worker:
     ) -> _Running:
         running = _Running(turn=turn, stop=stop or TurnStop())
         self._running[turn.lease.conversation_id] = running
+        if turn.attempt:
+            telemetry.count("turns.taken_over")
+            log.info("turn taken over", extra={"turn_id": turn.lease.turn_id})
         running.task = self._tasks.start(self._answer(running, answerer))
         return running
 
@@ -304,7 +307,7 @@ class Worker:
         try:
             await answerer.answer(running.turn, running.stop, opened)
         except LeaseLost:
-            log.info("turn taken over elsewhere", extra={"turn_id": lease.turn_id})
+            log.info("turn lost to another process", extra={"turn_id": lease.turn_id})
         except (DatabaseUnavailable, AccessLost):
             log.warning("turn broken off", extra={"turn_id": lease.turn_id})
             await self._give_back(running.turn)

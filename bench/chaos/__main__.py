@@ -64,10 +64,16 @@ def _arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("--duration", type=float, default=60, help="seconds, 60")
     add("--seed", type=int, default=random.randrange(10_000), help="any number")  # noqa: S311
-    add("--replicas", type=int, default=3, help="3 on Postgres; 1 is on SQLite")
+    add("--replicas", type=_some, default=3, help="3 on Postgres; 1 is on SQLite")
     add("--pace", type=float, default=0.8, help="seconds between acts of people, 0.8")
     add("--every", type=float, default=0.8, help="seconds between faults, 0.8")
     return parser.parse_args()
+
+
+def _some(words: str) -> int:
+    if not words.isdecimal() or int(words) < 1:
+        raise argparse.ArgumentTypeError("has to be 1 or more")
+    return int(words)
 
 
 @contextmanager

@@ -23,11 +23,13 @@ class Verdict:
     def line(self) -> str:
         """All of it in one line."""
         fate = Counter(row["outcome"] for row in self.db.rows("inbox") if row["wanted"])
+        taken_back = fate.total() - fate["answered"]
         crashed = sum(row["error"] == "crashed" for row in self.db.rows("turns"))
         rules = Counter(broken.rule for broken in self.broken)
         return (
-            f"{len(self.slack.acknowledged)} sent, {fate['answered']} answered, "
-            f"{crashed} failed with a word after three crashes, "
+            f"{len(self.slack.acknowledged)} sent, {fate['answered']} answered "
+            f"({crashed} of them with a word after three crashes), "
+            f"{taken_back} deleted or stopped before, "
             f"{self._lost} lost, {rules['I2'] + rules['I7']} doubled, "
             f"{rules['I4']} out of order, {rules['I6']} written twice, "
             f"{rules['I3'] + rules['I5'] - self._lost + rules['I8']} not well ended; "
@@ -43,7 +45,7 @@ class Verdict:
         if not self.takeovers:
             return "nothing taken over"
         p50, p95 = (percentile(self.takeovers, share) for share in (0.5, 0.95))
-        return f"takeover p50 {p50:.1f} s, p95 {p95:.1f} s of {len(self.takeovers)}"
+        return f"{len(self.takeovers)} takeovers, p50 {p50:.1f} s, p95 {p95:.1f} s"
 
 
 def told(broken: Sequence[Broken], most: int = 20) -> str:

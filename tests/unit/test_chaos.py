@@ -63,4 +63,4 @@ def test_the_line_counts_what_was_lost_and_what_was_doubled():
 
     assert "2 lost, 1 doubled, 0 out of order, 1 written twice" in verdict.line
     assert "1 answered" in verdict.line
-    assert "7 kills, 5 faults; takeover p50 4.0 s" in verdict.line
+    assert "7 kills, 5 faults; 2 takeovers, p50 4.0 s" in verdict.line
