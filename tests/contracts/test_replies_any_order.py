@@ -183,7 +183,11 @@ class Author:
 
     async def finish(self) -> str | None:
         self.could_be_seen.append(self.final)
-        return await self._reply.finish(self.ending)
+        try:
+            return await self._reply.finish(self.ending)
+        except DatabaseUnavailable:
+            # The turn is given back, and its end told once more.
+            return await self._reply.finish(self.ending)
 
     @property
     def length(self) -> int:

@@ -244,8 +244,8 @@ class EditedReply:
     async def finish(self, ending: Ending) -> str | None:
         """Wait until Slack has the final text of every part.
 
-        Returns Slack's word for why it never will have it. Raises LeaseLost, and
-        AccessLost when Slack takes nothing from us at present.
+        Returns Slack's word for why it never will have it. Raises LeaseLost, and when
+        it is to be told once more: AccessLost and DatabaseUnavailable.
         """
         if not self._is_closed:
             self._standing.ending = ending
