@@ -18,7 +18,7 @@ from bench.queue_ours import incoming
 from bench.table import median, show
 from tests.contracts.statements import plan_of, watched
 
-SIZES = (1_000, 10_000, 100_000)
+SIZES = (1_000, 10_000, 100_000, 1_000_000)
 MOST_GROWTH = 2.0
 _CLAIMS = 40
 _numbers = itertools.count()
