@@ -294,7 +294,6 @@ class Worker:
         self._running[turn.lease.conversation_id] = running
         if turn.attempt:
             telemetry.count("turns.taken_over")
-            log.info("turn taken over", extra={"turn_id": turn.lease.turn_id})
         running.task = self._tasks.start(self._answer(running, answerer))
         return running
 

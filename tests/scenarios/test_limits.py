@@ -86,9 +86,7 @@ async def test_eight_answers_at_once_all_end_whole_and_hardly_ever_too_fast(
     for root, channel in places.items():
         (message,) = world.said(root, channel)
         assert text_of(message) == story(LONG)
-        assert edits(world, message)
-    calls = [*world.sandbox.calls(POST), *world.sandbox.calls(UPDATE)]
-    assert len(refused(world)) <= len(calls) / 50
+    assert len(refused(world)) <= 1
 
 
 @with_sqlite

@@ -142,12 +142,13 @@ class EditedReply:
             self._desk.scheduler.began(self._growth)
 
     def show_status(self, run: Run) -> None:
-        """Show the run's status from now on."""
-        before = self._standing.line
-        self._standing.run, self._standing.step = run, None
-        if run.status is RunStatus.REQUIRES_ACTION or run.status.is_terminal:
+        """Show the run's status from now on; how it ends is for `finish` to tell."""
+        before, status = self._standing.line, run.status
+        if status.is_terminal or status is RunStatus.REQUIRES_ACTION:
             self._changed(self._story.pass_done())
-        self._line_changed(before)
+        if not status.is_terminal:
+            self._standing.run, self._standing.step = run, None
+            self._line_changed(before)
 
     def show_step(self, label: str) -> None:
         """Show what is being done beside writing, until the status changes."""
@@ -345,8 +346,7 @@ class EditedReply:
 
     def _paint_at_once(self) -> None:
         self._streaming.leave_out()
-        part = self._story.next_to_post
-        if isinstance(part, TextPart):
+        if isinstance(part := self._story.next_to_post, TextPart):
             part.paint_at = self._desk.now()
             self._offer_post()
 

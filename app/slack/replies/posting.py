@@ -70,6 +70,9 @@ class Posting:
             await self._save(part)
         if not is_here or part.is_fixed:
             return False
+        if part.ts is None and part is not self._story.next_to_post:
+            # It is offered again when the one before it is there.
+            return False
         if part.is_in_doubt and await self._adopt(part):
             return True
         return await self._send(part, method, may_post=may_post)
