@@ -208,10 +208,11 @@ class Answerer:
 
     async def _show_again(self, turn: Turn, reply: Reply) -> None:
         """Tell the reply what a former owner of the turn has committed."""
-        if turn.is_prepared:
-            await self.runner.replay(turn, reply)
+        # What joins a card comes before the text below it.
         for message in await self.data_messages.unshown(turn.lease):
             reply.attach(message)
+        if turn.is_prepared:
+            await self.runner.replay(turn, reply)
 
     async def _abandoned(self, turn: Turn, reply: Reply) -> TurnRun:
         await self._show_again(turn, reply)
