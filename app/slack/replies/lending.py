@@ -21,6 +21,8 @@ _TICK = 0.001
 _AT_ONCE = 4
 # Seconds that a database may take to hear the last words.
 _GOODBYE = 1.0
+# A database that says nothing is not waited for.
+_BREAK_OFF = 0.2
 
 log = logging.getLogger(__name__)
 
@@ -59,13 +61,13 @@ class LentBudgets:
 
     async def close(self) -> None:
         """Give back what is left, if the database answers soon."""
-        await self._tasks.cancel(_GOODBYE)
+        await self._tasks.cancel(_BREAK_OFF)
         now = self._now()
         for bucket in list(self._buckets.values()):
             if last := bucket.farewell(now):
                 self._tasks.start(self._say_goodbye(bucket, last))
         await self._tasks.settle(_GOODBYE)
-        await self._tasks.cancel(_GOODBYE)
+        await self._tasks.cancel(_BREAK_OFF)
 
     def _wake(self, bucket: LentBucket) -> None:
         if bell := self._bells.get(bucket.key):

@@ -225,8 +225,8 @@ class LentBucket(Bucket):
         return self._asked
 
     def farewell(self, now: float) -> Request | None:
-        """Give everything back; None if there is nothing to say."""
-        if not self._held and self._news == _News():
+        """Give everything back; None if there is nothing to say, or nobody hears it."""
+        if self._is_alone or (not self._held and self._news == _News()):
             return None
         self._active_at = -inf
         request = self.request(now)
