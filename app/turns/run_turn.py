@@ -59,15 +59,9 @@ class TurnRunner:
         if stop.is_set() and turn.is_prepared:
             return await self.abandon(turn)
         response = AssistantResponse(reply, store_data=store_data, stop=stop)
-        passes = await self.ledger.calls(turn.lease) if turn.is_prepared else []
-        passes = await self.toolbox.find_out(turn, passes)
-        if doubt := self._doubt(passes):
-            if turn.doubt != doubt or turn.decided_by is None:
-                return _undecided(turn, doubt)
-            passes = await self.toolbox.leave_open(turn, passes)
-        if passes and (ended := self._ended(passes)):
-            await self.assistant.cancel(turn, ended)
-            return TurnRun(run=ended)
+        passes = await self._committed(turn)
+        if isinstance(passes, TurnRun):
+            return passes
         stream = await self._first_stream(turn, passes, reply, stop)
         pass_no, made = max((call.pass_no for call in passes), default=0), len(passes)
         run = await response.forward_stream(stream)
@@ -121,6 +115,19 @@ class TurnRunner:
             and not is_error(call.result or "")
             for call in await self.ledger.calls(turn.lease)
         )
+
+    async def _committed(self, turn: Turn) -> list[LedgerCall] | TurnRun:
+        """Return the calls that are committed, or how the turn ends with them."""
+        passes = await self.ledger.calls(turn.lease) if turn.is_prepared else []
+        passes = await self.toolbox.find_out(turn, passes)
+        if doubt := self._doubt(passes):
+            if turn.doubt != doubt or turn.decided_by is None:
+                return _undecided(turn, doubt)
+            passes = await self.toolbox.leave_open(turn, passes)
+        if passes and (ended := self._ended(passes)):
+            await self.assistant.cancel(turn, ended)
+            return TurnRun(run=ended)
+        return passes
 
     async def _first_stream(
         self,
