@@ -1,6 +1,5 @@
 """The sandbox's Web API: tokens, scopes, arguments, and how it lives on one machine."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -12,33 +11,9 @@ from slack_sdk.web.async_client import AsyncWebClient
 from app.sandbox.server import Sandbox
 from tests.contracts.sandbox_stage import (
     GENERAL,
-    Clock,
     client,
     refusal,
 )
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def sandbox(clock: Clock) -> AsyncIterator[Sandbox]:
-    running = await Sandbox.start(clock=clock)
-    yield running
-    await running.close()
-
-
-@pytest.fixture
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as opened:
-        yield opened
-
-
-@pytest.fixture
-def slack(sandbox: Sandbox, session: aiohttp.ClientSession) -> AsyncWebClient:
-    return client(sandbox, session, sandbox.bot_token)
 
 
 async def test_auth_test_says_who_the_bot_is_and_what_it_may(

@@ -1,8 +1,5 @@
 """Posting, editing and deleting in the sandbox, as Slack's own client meets it."""
 
-from collections.abc import AsyncIterator
-
-import aiohttp
 import pytest
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
@@ -11,34 +8,9 @@ from app.sandbox.server import Sandbox
 from tests.contracts.sandbox_stage import (
     GENERAL,
     RANDOM,
-    Clock,
-    client,
     markdown,
     refusal,
 )
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def sandbox(clock: Clock) -> AsyncIterator[Sandbox]:
-    running = await Sandbox.start(clock=clock)
-    yield running
-    await running.close()
-
-
-@pytest.fixture
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as opened:
-        yield opened
-
-
-@pytest.fixture
-def slack(sandbox: Sandbox, session: aiohttp.ClientSession) -> AsyncWebClient:
-    return client(sandbox, session, sandbox.bot_token)
 
 
 async def test_a_post_is_there_for_everybody(

@@ -1,7 +1,6 @@
 """The sandbox's limits and faults, as Slack's own client meets them."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
@@ -12,33 +11,9 @@ from app.sandbox.server import Sandbox
 from tests.contracts.sandbox_stage import (
     GENERAL,
     Clock,
-    client,
     markdown,
     refusal,
 )
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def sandbox(clock: Clock) -> AsyncIterator[Sandbox]:
-    running = await Sandbox.start(clock=clock)
-    yield running
-    await running.close()
-
-
-@pytest.fixture
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as opened:
-        yield opened
-
-
-@pytest.fixture
-def slack(sandbox: Sandbox, session: aiohttp.ClientSession) -> AsyncWebClient:
-    return client(sandbox, session, sandbox.bot_token)
 
 
 async def test_too_many_edits_are_answered_with_429_until_the_time_is_over(

@@ -1,9 +1,5 @@
 """Statuses, channels, people and views of the sandbox, through Slack's own client."""
 
-from collections.abc import AsyncIterator
-
-import aiohttp
-import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
 from app.sandbox.server import Sandbox
@@ -11,33 +7,9 @@ from tests.contracts.sandbox_stage import (
     GENERAL,
     RANDOM,
     Clock,
-    client,
     markdown,
     refusal,
 )
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def sandbox(clock: Clock) -> AsyncIterator[Sandbox]:
-    running = await Sandbox.start(clock=clock)
-    yield running
-    await running.close()
-
-
-@pytest.fixture
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as opened:
-        yield opened
-
-
-@pytest.fixture
-def slack(sandbox: Sandbox, session: aiohttp.ClientSession) -> AsyncWebClient:
-    return client(sandbox, session, sandbox.bot_token)
 
 
 async def test_a_status_stays_two_minutes(

@@ -3,7 +3,6 @@
 What is refused here and is in no reference was seen by those who probed the real one.
 """
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -12,24 +11,6 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from app.sandbox.server import Sandbox
 from tests.contracts.sandbox_stage import Clock, client, markdown, refusal
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def sandbox(clock: Clock) -> AsyncIterator[Sandbox]:
-    running = await Sandbox.start(clock=clock)
-    yield running
-    await running.close()
-
-
-@pytest.fixture
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as opened:
-        yield opened
 
 
 class Talk:
