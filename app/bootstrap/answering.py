@@ -23,7 +23,7 @@ from app.slack.people import People
 from app.slack.replies.kept import KeptBudgets
 from app.slack.replies.lending import LentBudgets
 from app.slack.replies.replies import Replies
-from app.slack.replies.scheduler import BucketOf
+from app.slack.replies.workspaces import BucketOf
 from app.storage.absences import Absences
 from app.storage.company import Company
 from app.storage.data_messages import DataMessages

@@ -18,7 +18,7 @@ from app.slack.blocks import Payload
 from app.slack.outbound import Outbound, Reader, StreamEnding
 from app.slack.replies.edited import EditedReply
 from app.slack.replies.replies import Replies
-from app.slack.replies.scheduler import BucketOf
+from app.slack.replies.workspaces import BucketOf
 from bench.streaming.peers import Answer, Policy
 from bench.streaming.slack import APPEND, POST, START, STOP, UPDATE, FakeSlack
 from bench.streaming.stream import TEXT, TOKEN, Stream, tokens_in

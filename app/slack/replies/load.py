@@ -107,6 +107,13 @@ class Load:
             growing -= {each for each in growing if not each.holds_lease()}
         self._luck = random()  # noqa: S311 - keeps no secret
 
+    def is_idle(self) -> bool:
+        """Whether nobody is being answered."""
+        if any(message.stamp == stamp for *_, stamp, message in self._waiting):
+            return False
+        growing = self._writing | self._painted
+        return not any(each.holds_lease() for each in growing)
+
     def wait(self, message: Message) -> None:
         """Keep `message` until there is a place for its reply."""
         entry = (message.unseen_since, next(self._order), message.stamp, message)

@@ -14,8 +14,9 @@ from app.slack.outbound import Outbound
 from app.slack.replies.desk import Desk, FirstPaint, nobody
 from app.slack.replies.edited import EditedReply
 from app.slack.replies.message import Message, Method, Priority, Send
-from app.slack.replies.scheduler import BucketOf, EditScheduler
+from app.slack.replies.scheduler import EditScheduler
 from app.slack.replies.streams import Streams
+from app.slack.replies.workspaces import BucketOf
 from app.slack.text import plain_text
 from app.storage.data_messages import DataMessages
 from app.storage.reply_parts import ReplyParts

@@ -16,61 +16,25 @@ from collections.abc import Awaitable, Callable
 from itertools import count
 
 from app.errors import DatabaseUnavailable, RateLimited, SlackUnavailable
-from app.slack.replies.budget import POSTS_PER_CHANNEL, RATES, Bucket
+from app.slack.replies.budget import RATES, Bucket
 from app.slack.replies.load import Load
 from app.slack.replies.message import Growth, Message, Method, Priority
+from app.slack.replies.workspaces import BucketOf, Lane, Workspaces
 
-BucketOf = Callable[[str, Method], Bucket]
-
-# So much of a token is kept for the end of each message that is still growing.
-_RESERVE = 0.5
-_MANY_CHANNELS = 2_000
 # After so long a mere status counts as text, and is the oldest of all.
 _NEGLECT = 30.0
-_FRONT = 16
 # Timers may fire a hair early, and would then be set again for no time at all.
 _TICK = 0.001
 # A process that ends waits so long for Slack, which may never answer.
 _IN_FLIGHT = 1.0
 
 
-class _Lane:
-    """The messages that wait for a token of one (team, method)."""
-
-    __slots__ = ("blamed", "bucket", "load", "ready", "wakes_at")
-
-    def __init__(self, bucket: Bucket, load: Load | None) -> None:
-        self.bucket = bucket
-        self.load = load
-        self.ready: list[tuple[Priority, float, int, int, Message]] = []
-        self.wakes_at = float("inf")
-        # The channel that was refused a post last, and until when.
-        self.blamed = ("", 0.0)
-
-    def need(self, priority: Priority) -> float:
-        """The tokens that must be there: what must not wait finds one kept for it."""
-        if priority <= Priority.DATA or self.load is None:
-            return 1.0
-        return 1.0 + min(_RESERVE * self.load.painted, self.bucket.burst - 1)
-
-    def crowd(self) -> tuple[int, int, float]:
-        """How many calls can't wait, how many may follow, what is kept for the former.
-
-        The most urgent stand in front, and of a crowd no more could be sent at once.
-        """
-        front = self.ready[:_FRONT]
-        urgent = sum(priority <= Priority.DATA for priority, *_ in front)
-        writing = self.load.edited if self.load else 0
-        usual = len(self.ready) - urgent + writing
-        return urgent, usual, self.need(Priority.TEXT) - 1
-
-
 class EditScheduler:
     """Sends what was marked as changed, as soon as the budgets allow.
 
     `now` is a monotonic clock in seconds, `sleep_until` waits for a moment on it.
-    `bucket_of` gives the budget of a workspace for one method, asked once for each;
-    left out, this process has all that Slack documents.
+    `bucket_of` gives the budget of a workspace for one method, asked again only after a
+    time without calls; left out, this process has all that Slack documents.
     """
 
     def __init__(
@@ -82,13 +46,10 @@ class EditScheduler:
     ) -> None:
         self._now = now
         self._sleep_until = sleep_until
-        self._bucket_of = bucket_of or self._local_bucket
-        self._lanes: dict[tuple[str, Method], _Lane] = {}
-        self._loads: dict[str, Load] = {}
-        self._channels: dict[tuple[str, str], Bucket] = {}
+        self._places = Workspaces(now, bucket_of or self._local_bucket, self._refill)
         self._changed: deque[Message] = deque()
-        self._refilled: list[_Lane] = []
-        self._timers: list[tuple[float, int, int, Message | _Lane]] = []
+        self._refilled: list[Lane] = []
+        self._timers: list[tuple[float, int, int, Message | Lane]] = []
         self._order = count()
         self._wake = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
@@ -109,13 +70,8 @@ class EditScheduler:
             self._enqueue(message)
 
     def load(self, team_id: str) -> Load:
-        """How busy a workspace is."""
-        if team_id not in self._loads:
-            self._loads[team_id] = Load(
-                lambda: self._updates(team_id).per_second,
-                lambda: self._updates(team_id).share,
-            )
-        return self._loads[team_id]
+        """How busy a workspace is; not to be kept, as it may be forgotten."""
+        return self._places.load(team_id)
 
     def began(self, growth: Growth) -> None:
         """A reply has got its first words."""
@@ -145,7 +101,7 @@ class EditScheduler:
 
     def wait_for(self, team_id: str, method: Method, count: float = 1.0) -> float:
         """The seconds until `count` calls of a method could be made."""
-        bucket = self._lane(team_id, method).bucket
+        bucket = self._places.lane(team_id, method).bucket
         now = self._now()
         return bucket.ready_at(now, count) - now
 
@@ -208,7 +164,7 @@ class EditScheduler:
             self._place(self._changed.popleft(), now, lanes)
         while self._timers and self._timers[0][0] <= now:
             _, _, stamp, due = heapq.heappop(self._timers)
-            if isinstance(due, _Lane):
+            if isinstance(due, Lane):
                 due.wakes_at = float("inf")
                 lanes[id(due)] = due
             elif due.stamp == stamp:
@@ -217,14 +173,14 @@ class EditScheduler:
             self._serve(lane, now)
         return self._timers[0][0] if self._timers else None
 
-    def _place(self, message: Message, now: float, lanes: dict[int, _Lane]) -> None:
+    def _place(self, message: Message, now: float, lanes: dict[int, Lane]) -> None:
         """Queue `message` for its time, or for a token if its time has come."""
         if message.priority is None or message.is_closed:
             return
         message.stamp += 1
         at = message.due_at()
         if message.method is Method.POST:
-            at = max(at, self._channel(message, now).ready_at(now))
+            at = max(at, self._channel(message).ready_at(now))
         if at > now:
             self._at(at, message.stamp, message)
             return
@@ -234,7 +190,7 @@ class EditScheduler:
             for admitted in load.admit(now):
                 self._place(admitted, now, lanes)
             return
-        lane = self._lane(message.team_id, message.method)
+        lane = self._places.lane(message.team_id, message.method)
         priority, neglected = message.priority, message.unseen_since + _NEGLECT
         if priority is Priority.STATUS and neglected <= now:
             priority = Priority.TEXT
@@ -252,7 +208,7 @@ class EditScheduler:
         is_first = message.priority is Priority.FIRST_PAINT
         return is_first and not self.load(message.team_id).is_painted(growth)
 
-    def _serve(self, lane: _Lane, now: float) -> None:
+    def _serve(self, lane: Lane, now: float) -> None:
         lane.bucket.expect(now, *lane.crowd())
         while lane.ready:
             priority, _, _, stamp, message = lane.ready[0]
@@ -274,7 +230,7 @@ class EditScheduler:
         """Use the channel's own budget for a post, or wait until it is there."""
         if message.method is not Method.POST:
             return True
-        channel = self._channel(message, now)
+        channel = self._channel(message)
         free_at = channel.ready_at(now)
         if free_at > now:
             self._at(free_at, message.stamp, message)
@@ -283,18 +239,20 @@ class EditScheduler:
         channel.take(now)
         return True
 
-    def _launch(self, message: Message, lane: _Lane) -> None:
+    def _launch(self, message: Message, lane: Lane) -> None:
         message.start()
+        lane.in_flight += 1
         method = message.method
         call = asyncio.ensure_future(message.send())
         self._calls.add(call)
         call.add_done_callback(lambda done: self._landed(message, lane, method, done))
 
     def _landed(
-        self, message: Message, lane: _Lane, method: Method, call: asyncio.Future[bool]
+        self, message: Message, lane: Lane, method: Method, call: asyncio.Future[bool]
     ) -> None:
         self._calls.discard(call)
         message.in_flight = False
+        lane.in_flight -= 1
         now = self._now()
         error = asyncio.CancelledError() if call.cancelled() else call.exception()
         match error:
@@ -304,7 +262,7 @@ class EditScheduler:
             case None:
                 lane.bucket.give_back()
                 if method is Method.POST:
-                    self._channel(message, now).give_back()
+                    self._channel(message).give_back()
             case RateLimited():
                 self._refused(message, lane, method, error)
             case SlackUnavailable() | DatabaseUnavailable():
@@ -317,7 +275,7 @@ class EditScheduler:
             self._enqueue(message)
 
     def _refused(
-        self, message: Message, lane: _Lane, method: Method, error: RateLimited
+        self, message: Message, lane: Lane, method: Method, error: RateLimited
     ) -> None:
         """Wait as Slack says; who has to, it does not say."""
         now, until = self._now(), self._now() + error.retry_after
@@ -330,49 +288,28 @@ class EditScheduler:
         is_blamed = now >= blamed_until or channel_id == message.channel_id
         if method is Method.POST and message.follows_post and is_blamed:
             lane.blamed = message.channel_id, until
-            self._channel(message, now).pause(until)
+            self._channel(message).pause(until)
         else:
             lane.bucket.refused(now, error.retry_after)
 
-    def _at(self, moment: float, stamp: int, due: Message | _Lane) -> None:
-        heapq.heappush(self._timers, (moment, next(self._order), stamp, due))
+    def _channel(self, message: Message) -> Bucket:
+        return self._places.channel(message.team_id, message.channel_id)
 
-    def _lane(self, team_id: str, method: Method) -> _Lane:
-        key = (team_id, method)
-        if key not in self._lanes:
-            load = self.load(team_id) if method is Method.UPDATE else None
-            lane = _Lane(self._bucket_of(team_id, method), load)
-            self._lanes[key] = lane
-            lane.bucket.on_change = lambda: self._refill(lane)
-        return self._lanes[key]
+    def _at(self, moment: float, stamp: int, due: Message | Lane) -> None:
+        heapq.heappush(self._timers, (moment, next(self._order), stamp, due))
 
     def rate(self, team_id: str, method: Method) -> float:
         """How many calls a second of a method this process may count on."""
-        return self._lane(team_id, method).bucket.per_second
-
-    def _updates(self, team_id: str) -> Bucket:
-        return self._lane(team_id, Method.UPDATE).bucket
+        return self._places.lane(team_id, method).bucket.per_second
 
     def _expect_edits(self, team_id: str) -> None:
-        lane = self._lane(team_id, Method.UPDATE)
+        lane = self._places.lane(team_id, Method.UPDATE)
         lane.bucket.expect(self._now(), *lane.crowd())
 
     def _local_bucket(self, _team_id: str, method: Method) -> Bucket:
         return Bucket(RATES[method], self._now())
 
-    def _refill(self, lane: _Lane) -> None:
+    def _refill(self, lane: Lane) -> None:
         if lane.ready:
             self._refilled.append(lane)
             self._wake.set()
-
-    def _channel(self, message: Message, now: float) -> Bucket:
-        key = (message.team_id, message.channel_id)
-        if key not in self._channels:
-            if len(self._channels) > _MANY_CHANNELS:
-                self._channels = {
-                    place: bucket
-                    for place, bucket in self._channels.items()
-                    if not bucket.is_full(now)
-                }
-            self._channels[key] = Bucket(POSTS_PER_CHANNEL, now)
-        return self._channels[key]

@@ -26,6 +26,7 @@ from app.errors import (
 )
 from app.slack.links import LinkPolicy
 from app.slack.replies.desk import Desk, FirstPaint
+from app.slack.replies.load import Load
 from app.slack.replies.message import Growth, Message, Method, Priority
 from app.slack.replies.posting import Posting
 from app.slack.replies.sign import Sign
@@ -85,7 +86,6 @@ class Showing:
             holds_lease=holds_lease,
             on_posted=self._is_posted,
         )
-        self._load = desk.scheduler.load(turn.lease.team_id)
         self._has_fixed = False
         self._messages: dict[Part, Message] = {}
 
@@ -98,6 +98,10 @@ class Showing:
         delay = 0.0 if self.sign.is_refused else _PATIENCE_FOR_TEXT
         self.story.newest_text().paint_at = opened_at + delay
         self._offer_post()
+
+    @property
+    def _load(self) -> Load:
+        return self._desk.scheduler.load(self._turn.lease.team_id)
 
     @property
     def is_mute(self) -> bool:

@@ -62,6 +62,7 @@ class Sign:
             team_id, turn.thread.channel_id, self._send, Method.STATUS
         )
         if team_id in desk.status_refused:
+            desk.scheduler.load(team_id).has_no_status()
             self._message.close()
 
     @property

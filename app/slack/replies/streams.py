@@ -42,7 +42,7 @@ class Streams:
         `own` are those of the same reply, which are about to end.
         """
         team_id = growth.team_id
-        places = self._open.setdefault(team_id, WeakSet())
+        places = self._open.get(team_id, WeakSet())
         if self._is_fresher_by_edits(team_id, len(places) - own):
             return None
         begun = sum(each.began_at is not None for each in places)
@@ -53,7 +53,7 @@ class Streams:
         if wait(team_id, Method.STOP, 1 + len(places)) > _ENDED_WITHIN:
             return None
         stream = Stream()
-        places.add(stream)
+        self._open.setdefault(team_id, places).add(stream)
         self._scheduler.load(team_id).needs_no_edits(growth)
         return stream
 
@@ -72,4 +72,7 @@ class Streams:
 
     def leave(self, team_id: str, stream: Stream) -> None:
         """Let another stream have the place."""
-        self._open.get(team_id, WeakSet()).discard(stream)
+        places = self._open.get(team_id, WeakSet())
+        places.discard(stream)
+        if not places:
+            self._open.pop(team_id, None)

@@ -7,7 +7,8 @@ from typing import Any
 from app.slack.replies.budget import RATES, UPDATES, Bucket
 from app.slack.replies.learnt_rate import Rate
 from app.slack.replies.message import Growth, Message, Method, Priority
-from app.slack.replies.scheduler import BucketOf, EditScheduler
+from app.slack.replies.scheduler import EditScheduler
+from app.slack.replies.workspaces import BucketOf
 from bench.virtual import Clock, virtually
 
 

@@ -11,7 +11,7 @@ SLOW_DOWN = RateLimited(Method.POST, 20)
 
 
 def the_bucket(board: Board, method: Method) -> Bucket:
-    return board.scheduler._lane("T1", method).bucket
+    return board.scheduler._places.lane("T1", method).bucket
 
 
 def test_a_second_post_in_a_channel_that_is_refused_holds_back_only_that_channel() -> (
