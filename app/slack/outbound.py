@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,8 @@ _PATIENCE = 20.0
 _STRAY_PAUSES = (0.0, 1.0, 10.0)
 _PAGE = 100
 _MOST_PAGES = 5
+# Searches that were broken off and may be gone on with.
+_MANY_SEARCHES = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,14 @@ class StreamSought:
         return is_ours and ts not in self.known and float(ts) > self.after
 
 
+@dataclass(slots=True)
+class _Search:
+    """How far a post has been looked for; `streamed` may be it, if no other is."""
+
+    cursor: str | None = None
+    streamed: str | None = None
+
+
 def _always() -> bool:
     return True
 
@@ -96,6 +107,7 @@ class Outbound:
         self._client = client
         self._on_access_lost = on_access_lost
         self._pause = pause
+        self._searches: OrderedDict[str, _Search] = OrderedDict()
 
     async def post(
         self, thread: SlackThread, payload: Payload, *, may_send: Callable[[], bool]
@@ -273,21 +285,35 @@ class Outbound:
         """Return the ts of the message posted with `post_key`, None if there is none.
 
         Looks at the messages of the thread after `since`, oldest first, as Slack gives
-        them; SlackUnavailable when there are too many of them to be sure. A `stream`
-        has no key before it ends, and is found by what it is.
+        them. Where that is broken off by an error, SlackUnavailable after many pages,
+        the next call for the same key goes on there: it may be that only a page a
+        minute is to be had. A `stream` has no key before it ends, and is found by what
+        it is.
         """
-        cursor, streamed = None, None
-        for _ in range(_MOST_PAGES):
-            answer = await self._replies(thread, since, cursor)
-            for message in answer.get("messages") or ():
-                if _post_key(message) == post_key:
-                    return str(message["ts"])
-                if stream and stream.is_it(message):
-                    streamed = str(message["ts"])
-            cursor = (answer.get("response_metadata") or {}).get("next_cursor")
-            if not cursor:
-                return streamed
-        raise SlackUnavailable("too_many_messages", "conversations.replies")
+        search = self._searches.pop(post_key, None) or _Search()
+        try:
+            for _ in range(_MOST_PAGES):
+                answer = await self._replies(thread, since, search.cursor)
+                for message in answer.get("messages") or ():
+                    if _post_key(message) == post_key:
+                        return str(message["ts"])
+                    if stream and stream.is_it(message):
+                        search.streamed = str(message["ts"])
+                metadata = answer.get("response_metadata") or {}
+                search.cursor = metadata.get("next_cursor")
+                if not search.cursor:
+                    return search.streamed
+            raise SlackUnavailable("too_many_messages", "conversations.replies")
+        except SlackError as error:
+            self._break_off(post_key, search, error)
+            raise
+
+    def _break_off(self, post_key: str, search: _Search, error: SlackError) -> None:
+        if error.code == "invalid_cursor":
+            return
+        self._searches[post_key] = search
+        while len(self._searches) > _MANY_SEARCHES:
+            self._searches.popitem(last=False)
 
     async def _replies(
         self, thread: SlackThread, since: str, cursor: str | None

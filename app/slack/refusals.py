@@ -67,7 +67,8 @@ _CODES: Mapping[type[SlackError], str] = {
         no_text too_many_attachments too_many_contact_cards
     """,
     SlackUnavailable: """
-        fatal_error internal_error request_timeout service_unavailable
+        fatal_error internal_error invalid_cursor request_timeout
+        service_unavailable
         team_added_to_org temporarily_unavailable
     """,
 }
