@@ -39,10 +39,20 @@ _LABELS = {
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """One button; it says which turn it is about, or for Answer now which note."""
+    """One button; it says which turn it is about, or for Answer now which note.
+
+    Where a doubt of the turn is to be decided it says which.
+    """
 
     action: Action
     turn_id: int
+    doubt_no: int | None = None
+
+    @property
+    def value(self) -> str:
+        """What comes back with a click."""
+        doubt = "" if self.doubt_no is None else f".{self.doubt_no}"
+        return f"{self.turn_id}{doubt}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +164,7 @@ def _element(button: Button) -> dict[str, Any]:
     return {
         "type": "button",
         "action_id": button.action.value,
-        "value": str(button.turn_id),
+        "value": button.value,
         "text": {"type": "plain_text", "text": label, "emoji": False},
     }
 

@@ -16,6 +16,8 @@ _TOLD = {
     "Please ask me again when that is done.",
     Resumption.OVERTAKEN: "This thread has moved on since then. "
     "Please ask me again in a new message.",
+    Resumption.OUTDATED: "This question is settled already. "
+    "Whatever is still to be decided stands further down.",
     Resumption.POINTLESS: "There is nothing left to do about this answer. "
     "Please ask me again in a new message.",
 }
@@ -29,13 +31,15 @@ _GONE = (
 class Click:
     """Somebody pressed a button that was made for one turn.
 
-    Of Answer now, `turn_id` is the note under which it stands.
+    Of Answer now, `turn_id` is the note under which it stands. `doubt_no` is the doubt
+    that the button decides, None where an earlier version has made it.
     """
 
     thread: SlackThread
     turn_id: int
     user_id: str
     user_team_id: str | None
+    doubt_no: int | None = None
 
 
 class Clicks:
@@ -76,10 +80,12 @@ class Clicks:
                 resumed = await self._resumptions.go_on(team_id, turn_id, by)
                 self._follow_up(click, resumed)
             case Action.CHECK:
-                resumed = await self._doubts.decide(team_id, turn_id, by)
+                resumed = await self._doubts.decide(
+                    team_id, turn_id, click.doubt_no, by
+                )
                 self._follow_up(click, resumed)
             case Action.LEAVE:
-                resumed = await self._doubts.leave(team_id, turn_id, by)
+                resumed = await self._doubts.leave(team_id, turn_id, click.doubt_no, by)
                 self._follow_up(click, resumed)
             case Action.ANSWER_NOW:
                 await self._answer_now(click)

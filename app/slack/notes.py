@@ -78,7 +78,10 @@ def lost(people: tuple[str, ...], turn_id: int) -> Note:
 
 def question(doubt: Doubt, people: tuple[str, ...], turn_id: int) -> Note:
     """What people are asked when nobody but them can decide."""
-    buttons = button_row(Button(Action.CHECK, turn_id), Button(Action.LEAVE, turn_id))
+    buttons = button_row(
+        Button(Action.CHECK, turn_id, doubt.number),
+        Button(Action.LEAVE, turn_id, doubt.number),
+    )
     return Note(
         about=About.DOUBT + doubt.number,
         people=people,

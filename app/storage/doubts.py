@@ -115,16 +115,31 @@ class Doubts:
             )
             return is_ready
 
-    async def decide(self, team_id: str, turn_id: int, decided_by: str) -> Resumed:
-        """Let the turn go on, in spite of the doubt that it has raised last."""
-        return await self._settle(_DECIDE, team_id, turn_id, decided_by)
+    async def decide(
+        self, team_id: str, turn_id: int, doubt_no: int | None, decided_by: str
+    ) -> Resumed:
+        """Let the turn go on, in spite of the doubt that it has raised last.
 
-    async def leave(self, team_id: str, turn_id: int, left_by: str) -> Resumed:
-        """Let the turn end as stopped: what it doubts is left as it is."""
-        return await self._settle(_LEAVE, team_id, turn_id, left_by)
+        Nothing, if that is another doubt than `doubt_no`; None is any.
+        """
+        return await self._settle(_DECIDE, team_id, turn_id, doubt_no, decided_by)
+
+    async def leave(
+        self, team_id: str, turn_id: int, doubt_no: int | None, left_by: str
+    ) -> Resumed:
+        """Let the turn end as stopped: what it doubts is left as it is.
+
+        Nothing, if it doubts something else than `doubt_no` by now; None is anything.
+        """
+        return await self._settle(_LEAVE, team_id, turn_id, doubt_no, left_by)
 
     async def _settle(
-        self, decision: Update, team_id: str, turn_id: int, settled_by: str
+        self,
+        decision: Update,
+        team_id: str,
+        turn_id: int,
+        doubt_no: int | None,
+        settled_by: str,
     ) -> Resumed:
         its = {"team_id": team_id, "turn_id": turn_id}
         async with self._database.write() as transaction:
@@ -136,6 +151,8 @@ class Doubts:
             turn = (await transaction.execute(_FIND, its)).one()
             if place.turn_id != turn_id or turn.doubt_no is None:
                 return Resumed(Resumption.POINTLESS)
+            if doubt_no not in (None, turn.doubt_no):
+                return Resumed(Resumption.OUTDATED)
             if turn.decided_no == turn.doubt_no or turn.stop_by is not None:
                 return Resumed(Resumption.REPEATED)
             await transaction.execute(

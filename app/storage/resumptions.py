@@ -147,6 +147,7 @@ class Resumption(StrEnum):
     REPEATED = "repeated"
     BUSY = "busy"
     OVERTAKEN = "overtaken"
+    OUTDATED = "outdated"
     POINTLESS = "pointless"
 
 
@@ -156,7 +157,8 @@ class Resumed:
 
     Noted: granted as soon as its end is told. Repeated: the same was asked before, and
     is under way. Busy: something else is answered in the thread, or waits. Overtaken:
-    the thread has had a newer turn. Pointless: nothing is left to do.
+    the thread has had a newer turn. Outdated: the turn has asked something newer.
+    Pointless: nothing is left to do.
     """
 
     resumption: Resumption

@@ -25,6 +25,8 @@ from app.turns.response import AssistantResponse, StoreData
 
 MAX_TOOL_ROUNDS = 12
 UNDECIDED = "undecided"
+# No turn has so many: so the doubts about the calls of one pass are told apart.
+_MANY_PASSES = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +158,7 @@ class TurnRunner:
         if not uncertain:
             return None
         told = f"I can't tell whether {self.toolbox.describe(uncertain)}."
-        return Doubt(uncertain[0].pass_no, told)
+        return Doubt(_number(uncertain[0], passes), told)
 
     def _ended(self, passes: Sequence[LedgerCall]) -> Run | None:
         """Tell how a turn that is taken over has ended, if it cannot go on."""
@@ -175,6 +177,12 @@ def _undecided(turn: Turn, doubt: Doubt) -> TurnRun:
     error = RunError(code="outcome_unknown", message=doubt.text)
     failed = Run(run_id="", status=RunStatus.FAILED, error=error)
     return TurnRun(run=failed, doubt=doubt)
+
+
+def _number(uncertain: LedgerCall, passes: Sequence[LedgerCall]) -> int:
+    """Which doubt of its turn the one about this call is: no other call has it."""
+    its_pass = [call for call in passes if call.pass_no == uncertain.pass_no]
+    return uncertain.pass_no + its_pass.index(uncertain) * _MANY_PASSES
 
 
 def _last_pass(passes: Sequence[LedgerCall]) -> list[LedgerCall]:

@@ -150,16 +150,21 @@ class DoubtsDouble(Doubts):
     """Notes what is decided or left, and by whom."""
 
     def __init__(self) -> None:
-        self.decided: list[tuple[str, int, str]] = []
-        self.left: list[tuple[str, int, str]] = []
+        self.decided: list[tuple[str, int, int | None, str]] = []
+        self.left: list[tuple[str, int, int | None, str]] = []
+        self.outcome = Resumed(Resumption.GRANTED, 7)
 
-    async def decide(self, team_id: str, turn_id: int, decided_by: str) -> Resumed:
-        self.decided.append((team_id, turn_id, decided_by))
-        return Resumed(Resumption.GRANTED, 7)
+    async def decide(
+        self, team_id: str, turn_id: int, doubt_no: int | None, decided_by: str
+    ) -> Resumed:
+        self.decided.append((team_id, turn_id, doubt_no, decided_by))
+        return self.outcome
 
-    async def leave(self, team_id: str, turn_id: int, left_by: str) -> Resumed:
-        self.left.append((team_id, turn_id, left_by))
-        return Resumed(Resumption.GRANTED, 7)
+    async def leave(
+        self, team_id: str, turn_id: int, doubt_no: int | None, left_by: str
+    ) -> Resumed:
+        self.left.append((team_id, turn_id, doubt_no, left_by))
+        return self.outcome
 
 
 def clicks_around(intake: Intake) -> Clicks:

@@ -1,6 +1,6 @@
 """What a click on a button sets in motion, and what the clicker is told."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from slack_sdk.web.async_client import AsyncWebClient
@@ -23,6 +23,7 @@ from tests.unit.slack.inward.recorded import ANA, BOT, CHANNEL, ROOT_TS
 
 THREAD = SlackThread(team_id=BOT.team_id, channel_id=CHANNEL, thread_ts=ROOT_TS)
 A_CLICK = Click(thread=THREAD, turn_id=42, user_id=ANA, user_team_id=BOT.team_id)
+ABOUT_A_DOUBT = replace(A_CLICK, doubt_no=3)
 FROM_OUTSIDE = Click(
     thread=THREAD, turn_id=42, user_id="U0CARLA001", user_team_id="T0AWAY0001"
 )
@@ -154,17 +155,32 @@ async def test_who_wants_an_answer_to_what_is_gone_is_told_so_alone() -> None:
 async def test_a_doubt_that_is_decided_lets_the_turn_go_on_at_once() -> None:
     room = Room()
 
-    await room.click(Action.CHECK)
+    await room.click(Action.CHECK, ABOUT_A_DOUBT)
 
-    assert room.doubts.decided == [(BOT.team_id, 42, ANA)]
+    assert room.doubts.decided == [(BOT.team_id, 42, 3, ANA)]
     assert room.ready == [7]
 
 
 async def test_a_doubt_that_is_left_ends_the_turn_at_once() -> None:
     room = Room()
 
-    await room.click(Action.LEAVE)
+    await room.click(Action.LEAVE, ABOUT_A_DOUBT)
 
-    assert room.doubts.left == [(BOT.team_id, 42, ANA)]
+    assert room.doubts.left == [(BOT.team_id, 42, 3, ANA)]
     assert room.ready == [7]
     assert room.inbox.stops == []
+
+
+@pytest.mark.parametrize("action", [Action.CHECK, Action.LEAVE])
+async def test_who_decides_what_is_asked_no_more_is_told_where_to_look(
+    action: Action,
+) -> None:
+    room = Room()
+    room.doubts.outcome = Resumed(Resumption.OUTDATED)
+
+    told = await room.click(action, ABOUT_A_DOUBT)
+
+    assert room.ready == []
+    [(thread, user_id, text)] = told.notices
+    assert (thread, user_id) == (THREAD, ANA)
+    assert "further down" in text

@@ -58,16 +58,36 @@ def doubts(database: Database) -> Doubts:
     return Doubts(database)
 
 
-async def broken_off(stage: Stage) -> Turn:
+async def broken_off(stage: Stage, *wanted: str) -> Turn:
     """Return Ana's turn, taken over from a process that died while it ordered milk."""
     turn = await stage.turn("order milk")
     await stage.store.prepare(turn.lease, (await stage.gather(turn)).items, {})
-    call = ToolCall(call_id="c1", name="order", arguments='{"what": "milk"}')
-    run = update(RunStatus.REQUIRES_ACTION, call).run
+    calls = [
+        ToolCall(call_id=f"c{number}", name="order", arguments=f'{{"what": "{what}"}}')
+        for number, what in enumerate(wanted or ("milk",), 1)
+    ]
+    run = update(RunStatus.REQUIRES_ACTION, *calls).run
     await stage.ledger.commit_pass(turn.lease, 1, run)
-    await stage.ledger.start(turn.lease, 1, "c1")
-    await stage.store.release(turn.lease)
+    await died_while_it_ordered(stage, turn, "c1")
     return await stage.claimed()
+
+
+async def died_while_it_ordered(stage: Stage, turn: Turn, call_id: str) -> None:
+    await stage.ledger.start(turn.lease, 1, call_id)
+    await stage.store.release(turn.lease)
+
+
+async def nobody_knows(stage: Stage, turn: Turn, call_id: str) -> None:
+    """Let the model hear that of a call that people have decided about."""
+    [call] = [
+        each.call
+        for each in await stage.ledger.calls(turn.lease)
+        if each.call.call_id == call_id
+    ]
+    async with stage.ledger.fenced(turn.lease) as transaction:
+        await stage.ledger.finish_call(
+            transaction, turn.lease, 1, call, "outcome unknown", []
+        )
 
 
 async def suspended(stage: Stage) -> Turn:
@@ -102,7 +122,7 @@ async def test_a_turn_that_may_go_on_tells_the_model_what_is_unknown(
 ):
     turn = await suspended(stage)
 
-    decided = await doubts.decide(TEAM, turn.turn_id, BEN)
+    decided = await doubts.decide(TEAM, turn.turn_id, DOUBT.number, BEN)
 
     again = await stage.claimed()
     assistant = ScriptedAssistant(saying("I've looked: the milk is there."))
@@ -126,7 +146,7 @@ async def test_the_time_for_which_people_were_waited_for_is_none_that_it_took(
         hours = text("UPDATE turns SET claimed_at = claimed_at - 7200")
         await transaction.execute(hours)
 
-    await doubts.decide(TEAM, turn.turn_id, BEN)
+    await doubts.decide(TEAM, turn.turn_id, DOUBT.number, BEN)
 
     assert (await stage.claimed()).age < 600
 
@@ -134,7 +154,7 @@ async def test_the_time_for_which_people_were_waited_for_is_none_that_it_took(
 async def test_a_turn_that_is_left_ends_as_stopped(stage: Stage, doubts: Doubts):
     turn = await suspended(stage)
 
-    await doubts.leave(TEAM, turn.turn_id, BEN)
+    await doubts.leave(TEAM, turn.turn_id, DOUBT.number, BEN)
 
     await stage.answer(await stage.claimed(), ScriptedAssistant())
     assert stage.reply.ending
@@ -147,7 +167,10 @@ async def test_of_many_who_decide_one_counts(stage: Stage, doubts: Doubts):
     turn = await suspended(stage)
 
     decided = await asyncio.gather(
-        *(doubts.decide(TEAM, turn.turn_id, by) for by in (ANA, BEN, ANA, BEN))
+        *(
+            doubts.decide(TEAM, turn.turn_id, DOUBT.number, by)
+            for by in (ANA, BEN, ANA, BEN)
+        )
     )
 
     assert sorted(each.resumption for each in decided) == [
@@ -160,9 +183,9 @@ async def test_who_leaves_what_others_have_decided_stops_nothing(
     stage: Stage, doubts: Doubts
 ):
     turn = await suspended(stage)
-    await doubts.decide(TEAM, turn.turn_id, ANA)
+    await doubts.decide(TEAM, turn.turn_id, DOUBT.number, ANA)
 
-    left = await doubts.leave(TEAM, turn.turn_id, BEN)
+    left = await doubts.leave(TEAM, turn.turn_id, DOUBT.number, BEN)
 
     assert left.resumption is Resumption.REPEATED
     await stage.answer(await stage.claimed(), ScriptedAssistant(saying("There.")))
@@ -174,9 +197,9 @@ async def test_who_decides_what_others_have_left_lets_nothing_go_on(
     stage: Stage, doubts: Doubts
 ):
     turn = await suspended(stage)
-    await doubts.leave(TEAM, turn.turn_id, ANA)
+    await doubts.leave(TEAM, turn.turn_id, DOUBT.number, ANA)
 
-    decided = await doubts.decide(TEAM, turn.turn_id, BEN)
+    decided = await doubts.decide(TEAM, turn.turn_id, DOUBT.number, BEN)
 
     assert decided.resumption is Resumption.REPEATED
     assert (await stage.claimed()).decided_by is None
@@ -186,7 +209,9 @@ async def test_a_decision_before_the_turn_rests_lets_it_go_on_at_once(
     stage: Stage, doubts: Doubts
 ):
     turn = await broken_off(stage)
-    stage.reply = DecidesAtOnce(lambda: doubts.decide(TEAM, turn.turn_id, ANA))
+    stage.reply = DecidesAtOnce(
+        lambda: doubts.decide(TEAM, turn.turn_id, DOUBT.number, ANA)
+    )
 
     is_ready = await stage.answer(turn, ScriptedAssistant())
 
@@ -199,8 +224,11 @@ async def test_a_stop_before_the_turn_rests_ends_it_at_once(
     stage: Stage, doubts: Doubts, how: str
 ):
     turn = await broken_off(stage)
-    end = stage.inbox.request_stop if how == "stopped" else doubts.leave
-    stage.reply = DecidesAtOnce(lambda: end(TEAM, turn.turn_id, ANA))
+    ends: dict[str, Callable[[], Coroutine[Any, Any, object]]] = {
+        "stopped": lambda: stage.inbox.request_stop(TEAM, turn.turn_id, ANA),
+        "left": lambda: doubts.leave(TEAM, turn.turn_id, DOUBT.number, ANA),
+    }
+    stage.reply = DecidesAtOnce(ends[how])
 
     is_ready = await stage.answer(turn, ScriptedAssistant())
 
@@ -271,7 +299,7 @@ async def test_who_writes_meanwhile_is_told_once_that_something_is_to_be_decided
 
     assert (first.is_held_up, second.is_held_up) == (True, False)
     assert first.ready_conversation_id is None
-    await doubts.decide(TEAM, turn.turn_id, ANA)
+    await doubts.decide(TEAM, turn.turn_id, DOUBT.number, ANA)
     await stage.answer(await stage.claimed(), ScriptedAssistant(saying("There.")))
     next_turn = await stage.claimed()
     assert [each.text for each in next_turn.wanted] == ["hello?", "hello!"]
@@ -282,7 +310,41 @@ async def test_a_click_on_an_old_question_decides_nothing(stage: Stage, doubts: 
     await stage.inbox.request_stop(TEAM, turn.turn_id, BEN)
     await stage.answer(await stage.claimed(), ScriptedAssistant())
 
-    decided = await doubts.decide(TEAM, turn.turn_id, ANA)
+    decided = await doubts.decide(TEAM, turn.turn_id, DOUBT.number, ANA)
 
     assert decided.resumption is Resumption.POINTLESS
     assert await nothing_is_ready(stage)
+
+
+@pytest.mark.parametrize("how", ["decide", "leave"])
+async def test_an_old_question_decides_nothing_about_a_newer_one_of_the_same_turn(
+    stage: Stage, doubts: Doubts, how: str
+):
+    turn = await broken_off(stage, "milk", "bread")
+    await stage.answer(turn, ScriptedAssistant())
+    await doubts.decide(TEAM, turn.turn_id, DOUBT.number, ANA)
+    again = await stage.claimed()
+    await nobody_knows(stage, again, "c1")
+    await died_while_it_ordered(stage, again, "c2")
+    stage.reply = RecordingReply()
+
+    await stage.answer(await stage.claimed(), ScriptedAssistant())
+    (newer,) = stage.reply.doubts
+    settle = getattr(doubts, how)
+    late = await settle(TEAM, turn.turn_id, DOUBT.number, BEN)
+
+    assert newer.text == "I can't tell whether bread was ordered."
+    assert late.resumption is Resumption.OUTDATED
+    assert await nothing_is_ready(stage)
+    settled = await settle(TEAM, turn.turn_id, newer.number, BEN)
+    assert settled.resumption is Resumption.GRANTED
+
+
+async def test_a_button_of_an_earlier_version_decides_what_is_asked(
+    stage: Stage, doubts: Doubts
+):
+    turn = await suspended(stage)
+
+    decided = await doubts.decide(TEAM, turn.turn_id, None, BEN)
+
+    assert decided.resumption is Resumption.GRANTED

@@ -13,7 +13,7 @@ from app.slack.clicks import Click, Clicks
 from app.slack.incoming import valid_ts
 from app.slack.payloads import Payload, objects_at, text_at
 
-_TURN_ID = re.compile(r"[0-9]{1,18}")
+_ABOUT = re.compile(r"([0-9]{1,18})(?:\.([0-9]{1,9}))?")
 _ID = re.compile(r"[A-Z][A-Z0-9]{1,31}")
 
 
@@ -38,7 +38,7 @@ def _listen_to(bolt: AsyncApp, bot: Bot, clicks: Clicks, action: Action) -> None
 def read_click(body: Payload, bot: Bot) -> Click | None:
     """Return what a click on a button says, None when it is not one of ours."""
     values = [text_at(action, "value") for action in objects_at(body, "actions")]
-    turn_id = values[0] if values else None
+    about = _ABOUT.fullmatch(values[0] or "") if values else None
     channel_id = text_at(body, "channel", "id") or text_at(
         body, "container", "channel_id"
     )
@@ -48,10 +48,11 @@ def read_click(body: Payload, bot: Bot) -> Click | None:
         or text_at(body, "message", "ts")
     )
     user_id = text_at(body, "user", "id")
-    if not (turn_id and channel_id and user_id and valid_ts(thread_ts) and thread_ts):
+    if not (about and channel_id and user_id and valid_ts(thread_ts) and thread_ts):
         return None
-    if not (_TURN_ID.fullmatch(turn_id) and _ID.fullmatch(user_id)):
+    if not _ID.fullmatch(user_id):
         return None
+    turn_id, doubt_no = about.groups()
     thread = SlackThread(
         team_id=bot.team_id, channel_id=channel_id, thread_ts=thread_ts
     )
@@ -61,4 +62,5 @@ def read_click(body: Payload, bot: Bot) -> Click | None:
         turn_id=int(turn_id),
         user_id=user_id,
         user_team_id=user_team_id,
+        doubt_no=int(doubt_no) if doubt_no else None,
     )

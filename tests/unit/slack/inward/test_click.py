@@ -2,9 +2,10 @@
 
 import pytest
 
-from app.domain import SlackThread
+from app.domain import Doubt, SlackThread
 from app.slack.clicks import Click
 from app.slack.listeners.actions import read_click
+from app.slack.notes import note_payload, question
 from tests.unit.slack.inward.recorded import ANA, BOT, CHANNEL, ROOT_TS, recorded
 
 
@@ -19,7 +20,22 @@ def test_a_click_names_the_turn_the_clicker_and_the_thread() -> None:
     )
 
 
-@pytest.mark.parametrize("value", [None, "", "x", "-1", "1" * 40, "٤٢", 42, ["42"]])
+def test_a_click_on_a_decision_names_the_doubt() -> None:
+    doubt = Doubt(3, "I can't tell.")
+    blocks = note_payload(question(doubt, ("U1",), 42), "key1").blocks
+    payload = recorded("block_actions_stop")
+    payload["actions"][0]["value"] = blocks[1]["elements"][0]["value"]
+
+    click = read_click(payload, BOT)
+
+    assert click is not None
+    assert (click.turn_id, click.doubt_no) == (42, 3)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, "", "x", "-1", "1" * 40, "٤٢", 42, ["42"], "42.", ".3", "42.x", "42.3.1"],
+)
 def test_a_click_without_a_turn_says_nothing(value: object) -> None:
     payload = recorded("block_actions_stop")
     payload["actions"][0]["value"] = value
