@@ -12,11 +12,12 @@ class Desk:
 
     def __init__(self) -> None:
         self.done: list[list[str]] = []
-        self.free = asyncio.Event()
+        self.began, self.free = asyncio.Event(), asyncio.Event()
         self.together = Together(self._do)
 
     async def _do(self, asked: Sequence[str]) -> list[str | LeaseLost]:
         self.done.append(list(asked))
+        self.began.set()
         await self.free.wait()
         if "away" in asked:
             raise DatabaseUnavailable("away")
@@ -24,9 +25,11 @@ class Desk:
             raise SQLAlchemyError("wrong")
         return [LeaseLost(each) if each == "late" else f"{each}!" for each in asked]
 
-    async def ask(self, *asked: str) -> list[asyncio.Task[str]]:
+    async def ask(self, first: str, *others: str) -> list[asyncio.Task[str]]:
         """Ask; the first finds nobody under way, the others find that one."""
-        tasks = [asyncio.create_task(self.together.ask(each)) for each in asked]
+        tasks = [asyncio.create_task(self.together.ask(first))]
+        await self.began.wait()
+        tasks += [asyncio.create_task(self.together.ask(each)) for each in others]
         await asyncio.sleep(0)
         return tasks
 
@@ -45,6 +48,15 @@ async def test_what_comes_while_one_is_under_way_is_done_at_once_afterwards() ->
 
     assert await desk.answers(tasks) == ["one!", "two!", "three!"]
     assert desk.done == [["one"], ["two", "three"]]
+
+
+async def test_who_asks_in_the_same_moment_comes_along() -> None:
+    desk = Desk()
+
+    told = desk.answers([asyncio.create_task(desk.together.ask(n)) for n in "abc"])
+
+    assert await told == ["a!", "b!", "c!"]
+    assert desk.done == [["a", "b", "c"]]
 
 
 async def test_a_lease_lost_is_told_to_its_asker_alone() -> None:
