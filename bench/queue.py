@@ -33,6 +33,7 @@ MOST_RATIO_P50 = 2.0
 
 # Threads, and messages in them.
 _BACKLOGS = ((200, 3_000), (5_000, 5_000))
+_USED_THREADS, _USED, _FIRST_USED = 500, 600, 1_000_000
 _PROCESSES = 2
 _LONGEST = 8.0
 
@@ -86,10 +87,25 @@ async def _backlog(
     module: str, url: str, threads: int, count: int, processes: int
 ) -> Drained:
     """Drain a backlog, or as much of it as the time allows."""
-    await run_child(module, "fill", url, threads, count)
+    await _use(module, url, processes)
+    await run_child(module, "fill", url, threads, count, 0)
     await _look_over(url)
-    children = [await Child.start(module, "work", url) for _ in range(processes)]
-    return Drained(threads, await drained(children, count, _LONGEST))
+    workers = await _workers(module, url, processes)
+    return Drained(threads, await drained(workers, count, _LONGEST))
+
+
+async def _workers(module: str, url: str, count: int) -> list[Child]:
+    return [await Child.start(module, "work", url) for _ in range(count)]
+
+
+async def _use(module: str, url: str, processes: int) -> None:
+    """Drain some messages of other threads: no queue in use has empty tables.
+
+    For tables that are empty Postgres plans to read the whole, and would keep to that
+    for as long as a connection lasts, or until it looks at them by itself.
+    """
+    await run_child(module, "fill", url, _USED_THREADS, _USED, _FIRST_USED)
+    await drained(await _workers(module, url, processes), _USED, _LONGEST)
 
 
 async def _look_over(url: str) -> None:

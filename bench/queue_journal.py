@@ -37,12 +37,15 @@ class Message:
     sent: float
 
 
-def messages(threads: int, count: int) -> Iterable[Message]:
-    """Yield messages of threads in no particular order, the same ones each time."""
+def messages(threads: int, count: int, first: int = 0) -> Iterable[Message]:
+    """Yield messages of threads in no particular order, the same ones each time.
+
+    The threads are numbered from `first` on.
+    """
     chance = random.Random(1)  # noqa: S311 - nobody is kept out by it
     said = Counter[int]()
     for _ in range(count):
-        thread = chance.randrange(threads)
+        thread = first + chance.randrange(threads)
         yield Message(thread, said[thread], now())
         said[thread] += 1
 

@@ -124,7 +124,7 @@ async def _listening(url: str, database: Database, worker: Worker) -> SideTasks:
     return tasks
 
 
-async def fill(url: str, threads: float, count: float) -> None:
+async def fill(url: str, threads: float, count: float, first: float) -> None:
     """Add what is to be drained."""
     database = await Database.connect(url)
     inbox = Inbox(database, AnswerPolicy())
@@ -132,7 +132,8 @@ async def fill(url: str, threads: float, count: float) -> None:
     async def send(message: Message) -> None:
         await inbox.add(incoming(message), None)
 
-    await many_at_once(send, messages(int(threads), int(count)), FILLING)
+    backlog = messages(int(threads), int(count), int(first))
+    await many_at_once(send, backlog, FILLING)
     await database.close()
 
 

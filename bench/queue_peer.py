@@ -48,11 +48,11 @@ async def set_up(url: str) -> None:
         await peer.app.schema_manager.apply_schema_async()
 
 
-async def fill(url: str, threads: float, count: float) -> None:
+async def fill(url: str, threads: float, count: float, first: float) -> None:
     """Defer what is to be drained."""
     peer = Peer(url)
     async with peer.app.open_async():
-        backlog = messages(int(threads), int(count))
+        backlog = messages(int(threads), int(count), int(first))
         await many_at_once(peer.send, backlog, FILLING)
 
 
