@@ -13,6 +13,7 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    literal,
     null,
     or_,
     select,
@@ -32,7 +33,7 @@ from app.domain import (
     TurnState,
     Usage,
 )
-from app.storage.among import among
+from app.storage.among import among, mapped
 from app.storage.database import Database, Transaction
 from app.storage.endings import ending_of
 from app.storage.places import Place
@@ -54,31 +55,17 @@ _CONTINUE = "continue"
 
 _AnyRow = Row[*tuple[Any, ...]]
 
-_PICKED = (
-    select(conversations.c.id)
-    .where(
-        conversations.c.state == READY,
-        ~among(conversations.c.team_id, "full_teams"),
-    )
-    .order_by(conversations.c.ready_at, conversations.c.id)
-    .limit(bindparam("limit"))
-    .with_for_update(skip_locked=True)
-    .cte("picked")
-    .prefix_with("MATERIALIZED", dialect="postgresql")
-)
 _HAS_WORK = or_(
     conversations.c.turn_id.is_not(None),
     conversations.c.wanted_seq > conversations.c.taken_seq,
 )
-_CLAIMED_COLUMNS = (
+_PLACE = (
     conversations.c.id,
     conversations.c.team_id,
     conversations.c.channel_id,
     conversations.c.thread_ts,
     conversations.c.channel_kind,
     conversations.c.assistant_thread_id,
-    conversations.c.state,
-    conversations.c.taken_seq,
     conversations.c.epoch,
     conversations.c.ready_at,
     conversations.c.turn_id,
@@ -99,47 +86,59 @@ _FIRST_TOO_MANY = (
     .scalar_subquery()
 )
 _LAST_TAKEN = func.coalesce(_FIRST_TOO_MANY - 1, conversations.c.inbox_seq)
-_CLAIM = (
-    update(conversations)
-    .where(conversations.c.id.in_(select(_PICKED.c.id)))
-    .values(
-        state=case((_HAS_WORK, RUNNING), else_="idle"),
-        owner=case((_HAS_WORK, bindparam("worker_id")), else_=None),
-        epoch=conversations.c.epoch + 1,
-    )
-    .returning(*_CLAIMED_COLUMNS, _LAST_TAKEN.label("last_seq"))
-)
-_CLAIM_UP_TO = (
-    update(conversations)
+# Held, not yet written: a row that is written once costs half of one written twice.
+_PICKED = (
+    select(*_PLACE, _HAS_WORK.label("has_work"), _LAST_TAKEN.label("last_seq"))
     .where(
-        conversations.c.team_id == bindparam("its_team"),
-        conversations.c.id == bindparam("its_id"),
+        conversations.c.state == READY,
+        ~among(conversations.c.team_id, "full_teams"),
     )
-    .values(
-        state=RUNNING,
-        owner=bindparam("worker_id"),
-        epoch=conversations.c.epoch + 1,
-    )
-    .returning(
-        *_CLAIMED_COLUMNS, bindparam("up_to", type_=BigInteger()).label("last_seq")
-    )
+    .order_by(conversations.c.ready_at, conversations.c.id)
+    .limit(bindparam("limit"))
+    .with_for_update(skip_locked=True)
+    .cte("picked")
 )
+_PICK = select(_PICKED)
+_PICK_UP_TO = select(
+    *_PLACE, bindparam("up_to", type_=BigInteger()).label("last_seq")
+).where(
+    conversations.c.team_id == bindparam("team_id"),
+    conversations.c.id == bindparam("conversation_id"),
+)
+_ARE_PLACES = (
+    among(conversations.c.team_id, "team_ids"),
+    among(conversations.c.id, "conversation_ids"),
+)
+_LEAVE = update(conversations).where(*_ARE_PLACES).values(state="idle", owner=None)
 
-_NEW_THREADS = insert(assistant_threads).returning(
-    assistant_threads.c.id, sort_by_parameter_order=True
+_NEW_HISTORIES = (
+    insert(assistant_threads)
+    .from_select(["team_id"], select(conversations.c.team_id).where(*_ARE_PLACES))
+    .returning(assistant_threads.c.id, assistant_threads.c.team_id)
 )
 _NEW_TURNS = (
     insert(turns)
-    .values(claimed_at=Database.now)
-    .returning(turns.c.id, sort_by_parameter_order=True)
-)
-_BEGIN_HISTORY = (
-    update(conversations)
-    .where(
-        conversations.c.team_id == bindparam("its_team"),
-        conversations.c.id == bindparam("its_id"),
+    .from_select(
+        [
+            "team_id",
+            "conversation_id",
+            "first_seq",
+            "last_seq",
+            "state",
+            "attempt",
+            "claimed_at",
+        ],
+        select(
+            conversations.c.team_id,
+            conversations.c.id,
+            conversations.c.taken_seq + 1,
+            mapped("last_seqs", conversations.c.id),
+            literal(TurnState.RUNNING.value),
+            literal(0),
+            Database.now,
+        ).where(*_ARE_PLACES),
     )
-    .values(assistant_thread_id=bindparam("its_history"))
+    .returning(turns.c.id, turns.c.conversation_id)
 )
 
 _IS_OF_TURN = and_(
@@ -168,7 +167,21 @@ _TAKE = (
         conversations.c.team_id == turns.c.team_id,
         conversations.c.id == turns.c.conversation_id,
     )
-    .values(turn_id=turns.c.id, taken_seq=turns.c.last_seq)
+    .values(
+        state=RUNNING,
+        owner=bindparam("worker_id"),
+        epoch=conversations.c.epoch + 1,
+        turn_id=turns.c.id,
+        # One that is resumed may be older than what was taken last.
+        taken_seq=case(
+            (turns.c.last_seq > conversations.c.taken_seq, turns.c.last_seq),
+            else_=conversations.c.taken_seq,
+        ),
+        assistant_thread_id=func.coalesce(
+            conversations.c.assistant_thread_id,
+            mapped("histories", conversations.c.id),
+        ),
+    )
 )
 _MARK_RUNNING = update(turns).where(_CLAIMED).values(state=TurnState.RUNNING.value)
 
@@ -273,48 +286,54 @@ async def claim_turns(
     most_messages: int,
 ) -> list[Turn]:
     """Take up to `limit` ready conversations for `worker_id`, longest ready first."""
-    claimed = await transaction.execute(
-        _CLAIM,
+    picked = await transaction.execute(
+        _PICK,
         {
-            "worker_id": worker_id,
             "limit": limit,
             "full_teams": list(full_teams),
             "most_messages": most_messages,
         },
     )
-    places = sorted(
-        (row for row in claimed.all() if row.state == TurnState.RUNNING.value),
-        key=lambda row: (row.ready_at, row.id),
-    )
-    return await _taken(transaction, places, most_messages)
+    places = picked.all()
+    if done := [place for place in places if not place.has_work]:
+        await transaction.execute(_LEAVE, _named(done))
+    wanted = [place for place in places if place.has_work]
+    return await _taken(transaction, worker_id, wanted, most_messages)
 
 
 async def claim_up_to(
     transaction: Transaction, worker_id: str, place: Place, last_seq: int
 ) -> Turn:
     """Take an idle conversation that is held, for its messages up to `last_seq`."""
-    claimed = await transaction.execute(
-        _CLAIM_UP_TO,
+    picked = await transaction.execute(
+        _PICK_UP_TO,
         {
-            "its_team": place.team_id,
-            "its_id": place.conversation_id,
-            "worker_id": worker_id,
+            "team_id": place.team_id,
+            "conversation_id": place.conversation_id,
             "up_to": last_seq,
         },
     )
-    (turn,) = await _taken(transaction, [claimed.one()], MOST_MESSAGES)
+    (turn,) = await _taken(transaction, worker_id, [picked.one()], MOST_MESSAGES)
     return turn
 
 
 async def _taken(
-    transaction: Transaction, places: Sequence[_AnyRow], most_messages: int
+    transaction: Transaction,
+    worker_id: str,
+    places: Sequence[_AnyRow],
+    most_messages: int,
 ) -> list[Turn]:
-    """Make or resume the turns of claimed conversations, and read what they answer."""
+    """Make or resume the turns of conversations that are held, and read their words."""
     if not places:
         return []
-    turn_ids, histories = await _turns_of(transaction, places)
+    histories = await _histories(transaction, places)
+    turn_ids = await _turns_of(transaction, places)
+    named = {"team_ids": _team_ids(places), "turn_ids": list(turn_ids.values())}
+    await transaction.execute(
+        _TAKE, {**named, "worker_id": worker_id, "histories": histories}
+    )
     contents = await transaction.execute(
-        _CONTENTS, {**_named(places, turn_ids), "most_messages": most_messages}
+        _CONTENTS, {**named, "most_messages": most_messages}
     )
     by_turn: defaultdict[int, list[_AnyRow]] = defaultdict(list)
     for row in contents.all():
@@ -325,72 +344,52 @@ async def _taken(
     ]
 
 
-async def _turns_of(
+async def _histories(
     transaction: Transaction, places: Sequence[_AnyRow]
-) -> tuple[dict[int, int], dict[int, int]]:
-    """Return each conversation's turn and history, made where there is none yet."""
-    resumed = {place.id: place.turn_id for place in places if place.turn_id}
-    if resumed:
-        await transaction.execute(_MARK_RUNNING, _named(places, resumed))
-    fresh = [place for place in places if not place.turn_id]
+) -> dict[int, int]:
+    """Return each conversation's history, made where there is none yet."""
     histories = {
         place.id: place.assistant_thread_id
         for place in places
         if place.assistant_thread_id
     }
-    if fresh:
-        histories |= await _new_histories(transaction, fresh)
-        resumed |= await _new_turns(transaction, fresh)
-    return resumed, histories
+    if without := [place for place in places if place.id not in histories]:
+        made = await transaction.execute(_NEW_HISTORIES, _named(without))
+        of_team: defaultdict[str, list[int]] = defaultdict(list)
+        for row in made.all():
+            of_team[row.team_id].append(row.id)
+        histories |= {place.id: of_team[place.team_id].pop() for place in without}
+    return histories
 
 
-async def _new_histories(
+async def _turns_of(
     transaction: Transaction, places: Sequence[_AnyRow]
 ) -> dict[int, int]:
-    without = [place for place in places if not place.assistant_thread_id]
-    if not without:
-        return {}
-    made = await transaction.execute(
-        _NEW_THREADS, [{"team_id": place.team_id} for place in without]
-    )
-    begun = list(zip(without, made.scalars(), strict=True))
-    await transaction.execute(
-        _BEGIN_HISTORY,
-        [
-            {"its_team": place.team_id, "its_id": place.id, "its_history": history}
-            for place, history in begun
-        ],
-    )
-    return {place.id: history for place, history in begun}
-
-
-async def _new_turns(
-    transaction: Transaction, places: Sequence[_AnyRow]
-) -> dict[int, int]:
-    made = await transaction.execute(
-        _NEW_TURNS,
-        [
-            {
-                "team_id": place.team_id,
-                "conversation_id": place.id,
-                "first_seq": place.taken_seq + 1,
-                "last_seq": place.last_seq,
-                "state": TurnState.RUNNING.value,
-                "attempt": 0,
-            }
-            for place in places
-        ],
-    )
-    turn_ids = dict(zip((place.id for place in places), made.scalars(), strict=True))
-    await transaction.execute(_TAKE, _named(places, turn_ids))
-    await transaction.execute(_MARK_TAKEN, _named(places, turn_ids))
+    """Return each conversation's turn, made where none is to be resumed."""
+    turn_ids = {place.id: place.turn_id for place in places if place.turn_id}
+    if turn_ids:
+        its = {"team_ids": _team_ids(places), "turn_ids": list(turn_ids.values())}
+        await transaction.execute(_MARK_RUNNING, its)
+    if fresh := [place for place in places if not place.turn_id]:
+        last_seqs = {place.id: place.last_seq for place in fresh}
+        made = await transaction.execute(
+            _NEW_TURNS, {**_named(fresh), "last_seqs": last_seqs}
+        )
+        new = {row.conversation_id: row.id for row in made.all()}
+        its = {"team_ids": _team_ids(places), "turn_ids": list(new.values())}
+        await transaction.execute(_MARK_TAKEN, its)
+        turn_ids |= new
     return turn_ids
 
 
-def _named(places: Sequence[_AnyRow], turn_ids: dict[int, int]) -> dict[str, Any]:
+def _team_ids(places: Sequence[_AnyRow]) -> list[str]:
+    return list({place.team_id for place in places})
+
+
+def _named(places: Sequence[_AnyRow]) -> dict[str, Any]:
     return {
-        "team_ids": list({place.team_id for place in places}),
-        "turn_ids": list(turn_ids.values()),
+        "team_ids": _team_ids(places),
+        "conversation_ids": [place.id for place in places],
     }
 
 
@@ -404,7 +403,7 @@ def _turn(place: _AnyRow, assistant_thread_id: int, rows: Sequence[_AnyRow]) -> 
             team_id=place.team_id,
             conversation_id=place.id,
             turn_id=about.turn_id,
-            epoch=place.epoch,
+            epoch=place.epoch + 1,
         ),
         thread=SlackThread(
             team_id=place.team_id,

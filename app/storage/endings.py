@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import and_, bindparam, case, func, literal, null, select, update
+from sqlalchemy import Row, and_, bindparam, case, func, literal, null, select, update
 
 from app.domain import (
     CallState,
@@ -33,16 +33,6 @@ from app.storage.wakeup import TELL_IF_READY
 _NOT_RUN = "not run: stopped"
 _UNKNOWN = "outcome unknown"
 
-_OPEN_CALLS = (
-    select(tool_calls.c.turn_id, tool_calls.c.call_id, tool_calls.c.state)
-    .where(
-        among(tool_calls.c.team_id, "team_ids"),
-        among(tool_calls.c.turn_id, "turn_ids"),
-        tool_calls.c.state != CallState.DONE.value,
-    )
-    .order_by(tool_calls.c.pass_no, tool_calls.c.position)
-)
-
 _ARE_TURNS = (
     among(turns.c.team_id, "team_ids"),
     among(turns.c.id, "turn_ids"),
@@ -61,7 +51,27 @@ _ANSWERED = (
 )
 
 _IS_TURN = (turns.c.team_id == bindparam("its_team"), turns.c.id == bindparam("its_id"))
-_ARE_CONCLUDED = select(turns.c.id).where(*_ARE_TURNS, turns.c.ending.is_not(None))
+# One row for each call that has no output, at least one for each turn.
+_FOUND = (
+    select(
+        turns.c.id,
+        turns.c.ending.is_not(None).label("is_concluded"),
+        tool_calls.c.call_id,
+        tool_calls.c.state,
+    )
+    .join_from(
+        turns,
+        tool_calls,
+        and_(
+            tool_calls.c.team_id == turns.c.team_id,
+            tool_calls.c.turn_id == turns.c.id,
+            tool_calls.c.state != CallState.DONE.value,
+        ),
+        isouter=True,
+    )
+    .where(*_ARE_TURNS)
+    .order_by(tool_calls.c.pass_no, tool_calls.c.position)
+)
 _CONCLUDE = (
     update(turns)
     .where(*_IS_TURN)
@@ -204,13 +214,14 @@ async def _write_items(
 
     Returns for each that had not done so yet where in its turn that begins.
     """
-    found = await transaction.execute(_ARE_CONCLUDED, _named(ends))
-    concluded = set(found.scalars())
-    fresh = [end for end in ends if end.lease.turn_id not in concluded]
-    missing = await _missing_outputs(transaction, fresh) if fresh else {}
+    found = (await transaction.execute(_FOUND, _named(ends))).all()
+    concluded = {row.id for row in found if row.is_concluded}
+    missing = _missing_outputs(found)
     positions = {}
-    for end in fresh:
-        items = missing.get(end.lease.turn_id, []) + [
+    for end in ends:
+        if end.lease.turn_id in concluded:
+            continue
+        items = missing[end.lease.turn_id] + [
             ThreadItem(kind=ItemKind.OUTPUT, item=item)
             for item in end.output or _message(end.unfinished_text, end.ending.status)
         ]
@@ -219,14 +230,15 @@ async def _write_items(
     return positions
 
 
-async def _missing_outputs(
-    transaction: Transaction, ends: Sequence[Conclusion]
-) -> Mapping[int, list[ThreadItem]]:
+def _missing_outputs(
+    found: Sequence[Row[Any]],
+) -> defaultdict[int, list[ThreadItem]]:
     missing: defaultdict[int, list[ThreadItem]] = defaultdict(list)
-    for call in await transaction.execute(_OPEN_CALLS, _named(ends)):
-        output = _NOT_RUN if call.state == CallState.PROPOSED else _UNKNOWN
-        item = {"call_id": call.call_id, "output": output}
-        missing[call.turn_id].append(ThreadItem(kind=ItemKind.TOOL_OUTPUT, item=item))
+    for row in found:
+        if row.call_id is not None:
+            output = _NOT_RUN if row.state == CallState.PROPOSED else _UNKNOWN
+            item = {"call_id": row.call_id, "output": output}
+            missing[row.id].append(ThreadItem(kind=ItemKind.TOOL_OUTPUT, item=item))
     return missing
 
 

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Row, bindparam, func, insert, select, update
+from sqlalchemy import Row, bindparam, func, select, update
 
-from app.domain import ItemKind, Lease, ThreadItem
+from app.domain import ItemKind, Lease, ThreadItem, Turn
+from app.storage.among import insert_rows
 from app.storage.database import Transaction
 from app.storage.places import Place
 from app.storage.tables import assistant_threads, conversations, thread_items
@@ -34,8 +35,6 @@ _NEXT_POSITION = select(
     conversations.c.id == bindparam("conversation_id"),
 )
 
-_APPEND = insert(thread_items)
-
 _NEWEST = (
     select(
         thread_items.c.turn_id,
@@ -53,6 +52,7 @@ _NEWEST = (
         & (thread_items.c.team_id == assistant_threads.c.team_id),
     )
     .where(
+        assistant_threads.c.team_id == bindparam("team_id"),
         assistant_threads.c.id == bindparam("assistant_thread_id"),
         thread_items.c.turn_id > bindparam("after_turn"),
         thread_items.c.turn_id >= func.coalesce(assistant_threads.c.kept_from_turn, 0),
@@ -100,8 +100,9 @@ async def append_items(
             },
         )
     ).one()
-    await transaction.execute(
-        _APPEND,
+    await insert_rows(
+        transaction,
+        thread_items,
         [
             _row(lease, place.assistant_thread_id, position, item)
             for position, item in enumerate(items, place.position)
@@ -120,38 +121,40 @@ async def begin_items(
         for position, item in enumerate(items)
     ]
     if rows:
-        await transaction.execute(_APPEND, rows)
+        await insert_rows(transaction, thread_items, rows)
 
 
 async def read_items(
-    transaction: Transaction, assistant_thread_id: int, *, after_turn: int = 0
+    transaction: Transaction, turn: Turn, *, after_turn: int = 0
 ) -> list[ThreadItem]:
     """Return the newest whole turns, oldest first; the newest one in any case.
 
     Those up to and including `after_turn` are left out.
     """
-    items, _ = await read_newest(
-        transaction, assistant_thread_id, after_turn=after_turn
-    )
+    items, _ = await read_newest(transaction, turn, after_turn=after_turn)
     return items
 
 
 async def read_newest(
-    transaction: Transaction, assistant_thread_id: int, *, after_turn: int = 0
+    transaction: Transaction, turn: Turn, *, after_turn: int = 0
 ) -> tuple[list[ThreadItem], bool]:
     """Return the newest whole turns, and whether older ones were left out for good."""
-    its = {"assistant_thread_id": assistant_thread_id, "after_turn": after_turn}
+    its = {
+        "team_id": turn.lease.team_id,
+        "assistant_thread_id": turn.assistant_thread_id,
+        "after_turn": after_turn,
+    }
     rows = (await transaction.execute(_NEWEST, its)).all()
     was_cut = len(rows) > _MOST_ITEMS
     kept: list[ThreadItem] = []
     characters = 0
-    turns = [list(turn) for _, turn in groupby(rows, lambda row: row.turn_id)]
-    for number, turn in enumerate(turns):
-        characters += sum(row.characters for row in turn)
-        is_part = was_cut and number == len(turns) - 1
+    by_turn = [list(its) for _, its in groupby(rows, lambda row: row.turn_id)]
+    for number, its_rows in enumerate(by_turn):
+        characters += sum(row.characters for row in its_rows)
+        is_part = was_cut and number == len(by_turn) - 1
         if kept and (is_part or characters > _MOST_CHARACTERS):
             break
-        kept.extend(_item(row) for row in turn)
+        kept.extend(_item(row) for row in its_rows)
     is_cut = bool(rows) and rows[0].kept_from_turn is not None
     return kept[::-1], is_cut
 

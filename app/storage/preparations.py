@@ -4,24 +4,15 @@ from collections.abc import Mapping, Sequence, Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import and_, bindparam, exists, select, update
 
 from app.domain import Lease, Outcome, Refusal, ThreadItem
-from app.storage.among import among
+from app.storage.among import among, mapped
 from app.storage.database import Transaction
 from app.storage.history import begin_items, without_text
 from app.storage.places import hold_place
 from app.storage.tables import conversations, inbox, thread_items, turns
 
-_ARE_PREPARED = (
-    select(thread_items.c.turn_id)
-    .where(
-        among(thread_items.c.team_id, "team_ids"),
-        among(thread_items.c.assistant_thread_id, "histories"),
-        among(thread_items.c.turn_id, "turn_ids"),
-    )
-    .distinct()
-)
 _HAS_HISTORY = (
     select(thread_items.c.position)
     .join_from(
@@ -52,15 +43,31 @@ _REFUSE = (
     .values(outcome=Outcome.REFUSED.value, text="", files=[])
 )
 
-_REMOVED = (
-    select(turns.c.id, inbox.c.ts)
-    .join_from(turns, inbox, inbox.c.conversation_id == turns.c.conversation_id)
-    .where(
-        among(turns.c.team_id, "team_ids"),
-        among(turns.c.id, "turn_ids"),
-        inbox.c.seq.between(turns.c.first_seq, turns.c.last_seq),
-        inbox.c.deleted_at.is_not(None),
+# One row for each message that was removed since the claim, at least one for each turn.
+_FOUND = (
+    select(
+        turns.c.id,
+        exists()
+        .where(
+            thread_items.c.team_id == turns.c.team_id,
+            thread_items.c.assistant_thread_id == mapped("histories", turns.c.id),
+            thread_items.c.turn_id == turns.c.id,
+        )
+        .label("is_prepared"),
+        inbox.c.ts.label("removed_ts"),
     )
+    .join_from(
+        turns,
+        inbox,
+        and_(
+            inbox.c.team_id == turns.c.team_id,
+            inbox.c.conversation_id == turns.c.conversation_id,
+            inbox.c.seq.between(turns.c.first_seq, turns.c.last_seq),
+            inbox.c.deleted_at.is_not(None),
+        ),
+        isouter=True,
+    )
+    .where(among(turns.c.team_id, "team_ids"), among(turns.c.id, "turn_ids"))
 )
 
 
@@ -77,24 +84,23 @@ async def prepare_turns(
     transaction: Transaction, turns_of: Mapping[Lease, int], given: Sequence[Prepared]
 ) -> None:
     """Write what turns answer, once; `turns_of` are the histories of those held."""
-    named = {
-        "team_ids": list({lease.team_id for lease in turns_of}),
-        "turn_ids": [lease.turn_id for lease in turns_of],
-    }
-    prepared = await transaction.execute(
-        _ARE_PREPARED, {**named, "histories": list(turns_of.values())}
+    found = await transaction.execute(
+        _FOUND,
+        {
+            "team_ids": list({lease.team_id for lease in turns_of}),
+            "turn_ids": [lease.turn_id for lease in turns_of],
+            "histories": {lease.turn_id: its for lease, its in turns_of.items()},
+        },
     )
-    done = set(prepared.scalars())
+    rows = found.all()
+    fresh = {row.id for row in rows if not row.is_prepared}
     left = [
-        each
-        for each in given
-        if each.lease in turns_of and each.lease.turn_id not in done
+        each for each in given if each.lease in turns_of and each.lease.turn_id in fresh
     ]
     for each in left:
         if each.refused:
             await _refuse(transaction, each)
-    removed = await transaction.execute(_REMOVED, named)
-    gone = {(row.id, row.ts) for row in removed}
+    gone = {(row.id, row.removed_ts) for row in rows}
     await begin_items(
         transaction,
         ((each.lease, turns_of[each.lease], _without(each, gone)) for each in left),

@@ -127,6 +127,4 @@ class RemoteThreads:
     async def items(self, turn: Turn, *, after_turn: int = 0) -> list[ThreadItem]:
         """Return the history since a turn, oldest first; of a long one the end."""
         async with self._database.read() as transaction:
-            return await read_items(
-                transaction, turn.assistant_thread_id, after_turn=after_turn
-            )
+            return await read_items(transaction, turn, after_turn=after_turn)

@@ -114,10 +114,10 @@ class TurnStore:
         given = Prepared(lease=lease, items=items, refused=refused)
         await self._preparing.ask(given)
 
-    async def history(self, assistant_thread_id: int) -> list[ThreadItem]:
-        """Return the newest whole turns of a history, oldest first."""
+    async def history(self, turn: Turn) -> list[ThreadItem]:
+        """Return the newest whole turns of the turn's history, oldest first."""
         async with self._database.read() as transaction:
-            return await read_items(transaction, assistant_thread_id)
+            return await read_items(transaction, turn)
 
     async def wanted_in_last_hour(self, team_id: str, author_id: str) -> int:
         """Return how many messages of a person were taken up, those now included."""

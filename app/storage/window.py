@@ -37,7 +37,7 @@ class HistoryWindow:
     async def read(self, turn: Turn) -> Window:
         """Return the history of the turn's thread, as far as it is still sent."""
         async with self._database.read() as transaction:
-            items, is_cut = await read_newest(transaction, turn.assistant_thread_id)
+            items, is_cut = await read_newest(transaction, turn)
         return Window(items=items, is_cut=is_cut)
 
     async def begin_at(self, turn: Turn, first_turn: int) -> None:

@@ -166,7 +166,7 @@ class Preparation:
         said = (ItemKind.WANTED, ItemKind.OVERHEARD)
         return any(
             item.kind not in said or item.item.get("text") or item.item.get("files")
-            for item in await self.store.history(turn.assistant_thread_id)
+            for item in await self.store.history(turn)
         )
 
 

@@ -49,7 +49,7 @@ async def _prepared(queue: Queue) -> Turn:
 
 
 async def _history(queue: Queue, turn: Turn) -> list[tuple[ItemKind, Any]]:
-    items = await queue.store.history(turn.assistant_thread_id)
+    items = await queue.store.history(turn)
     return [(item.kind, dict(item.item)) for item in items]
 
 

@@ -298,7 +298,7 @@ async def test_a_removed_message_leaves_no_text_anywhere(database: Database) -> 
     again = await queue.inbox.delete(removed(message))
     await queue.add(message)
 
-    (item,) = await queue.store.history(turn.assistant_thread_id)
+    (item,) = await queue.store.history(turn)
     assert item.item["text"] == ""
     assert not again.stored
     assert await queue.rows("SELECT text, outcome FROM inbox") == [("", "answered")]
@@ -316,7 +316,7 @@ async def test_a_message_removed_between_claim_and_history_leaves_no_text(
     await queue.inbox.delete(removed(message))
     await queue.store.prepare(turn.lease, items_of(turn), {})
 
-    (item,) = await queue.store.history(turn.assistant_thread_id)
+    (item,) = await queue.store.history(turn)
     assert item.item["text"] == ""
 
 

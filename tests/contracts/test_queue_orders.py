@@ -78,7 +78,7 @@ async def test_a_message_that_comes_while_a_turn_ends_is_answered_next(
         assert await stage.states() == [("ready", 1)]
         assert await stage.rest() == [["second"]]
 
-    assert stage.count > 10
+    assert stage.count >= 10
 
 
 async def test_a_message_that_comes_during_a_claim_is_answered_once(
@@ -98,7 +98,7 @@ async def test_a_message_that_comes_during_a_claim_is_answered_once(
         seen.add(len(answered))
 
     assert seen == {1, 2}
-    assert stage.count > 10
+    assert stage.count >= 10
 
 
 async def test_a_message_an_end_and_a_claim_at_once_leave_nothing_unseen(
@@ -117,7 +117,7 @@ async def test_a_message_an_end_and_a_claim_at_once_leave_nothing_unseen(
         is_left = ("running", 0) if claimed else ("ready", 1)
         assert await stage.states() == [is_left]
         assert await stage.rest(claimed) == [["second"]]
-    assert stage.count > 10
+    assert stage.count >= 10
 
 
 async def test_a_message_removed_during_a_claim_is_not_answered_and_leaves_no_text(
@@ -137,4 +137,4 @@ async def test_a_message_removed_during_a_claim_is_not_answered_and_leaves_no_te
             await stage.queue.finish(turn)
         assert await stage.queue.claim() == []
         assert await stage.states() == []
-    assert stage.count > 10
+    assert stage.count >= 10

@@ -77,11 +77,11 @@ async def test_what_its_end_has_written_is_taken_back(
     queue: Queue, resumptions: Resumptions
 ) -> None:
     turn = await ended(queue)
-    before = await queue.store.history(turn.assistant_thread_id)
+    before = await queue.store.history(turn)
 
     await resumptions.retry(TEAM, turn.turn_id, ANA)
 
-    after = await queue.store.history(turn.assistant_thread_id)
+    after = await queue.store.history(turn)
     assert SAID_BEFORE_THE_END in str(before[-1].item)
     assert after == before[:-1]
 

@@ -175,7 +175,7 @@ async def test_a_guest_who_was_not_known_before_is_refused_without_a_run(
 
     assert stage.told == [(ANA, Refusal.GUEST)]
     assert stage.reply.is_withdrawn
-    assert await stage.store.history(turn.assistant_thread_id) == []
+    assert await stage.store.history(turn) == []
 
 
 async def test_who_asks_too_often_is_told_so_and_others_are_answered(stage: Stage):
@@ -341,7 +341,7 @@ async def test_what_was_asked_is_remembered_also_when_it_is_stopped_at_once(
 
     assert assistant.asked == []
     assert status_of(stage) is RunStatus.CANCELLED
-    history = await stage.store.history(turn.assistant_thread_id)
+    history = await stage.store.history(turn)
     assert [item.item["text"] for item in history] == ["what is the plan?"]
 
 

@@ -63,7 +63,7 @@ async def test_what_was_said_at_the_end_is_in_the_history_once(stage: Stage):
 
     await stage.answer(turn, ScriptedAssistant())
 
-    history = await stage.store.history(turn.assistant_thread_id)
+    history = await stage.store.history(turn)
     assert len(history) == 2
     assert history[-1].item["content"] == [
         {"type": "output_text", "text": "It is 22 °C."}

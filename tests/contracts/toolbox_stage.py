@@ -56,7 +56,7 @@ class Home:
         return [call.state for call in await self.ledger.calls(self.turn.lease)]
 
     async def outputs_in_history(self) -> list[str]:
-        history = await self.queue.store.history(self.turn.assistant_thread_id)
+        history = await self.queue.store.history(self.turn)
         kept = [item for item in history if item.kind is ItemKind.TOOL_OUTPUT]
         return [item.item["output"] for item in kept]
 

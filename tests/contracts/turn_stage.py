@@ -164,6 +164,6 @@ class Stage:
     async def outputs(self, turn: Turn) -> list[str]:
         return [
             item.item["output"]
-            for item in await self.store.history(turn.assistant_thread_id)
+            for item in await self.store.history(turn)
             if item.kind is ItemKind.TOOL_OUTPUT
         ]
