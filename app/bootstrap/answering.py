@@ -121,16 +121,20 @@ async def start_answering(
     stack.push_async_callback(tasks.cancel, _GOODBYE)
     tasks.repeat(access.regain)
     tasks.repeat(_catch_up(database, workspace, intake, worker).look)
-    clicks = _clicks(database, intake, worker, late_lines)
+    clicks = _clicks(settings, database, intake, worker, late_lines)
     return Answering(worker=worker, intake=intake, answerer=answerer, clicks=clicks)
 
 
 def _clicks(
-    database: Database, intake: Intake, worker: Worker, late_lines: LateLines
+    settings: Settings,
+    database: Database,
+    intake: Intake,
+    worker: Worker,
+    late_lines: LateLines,
 ) -> Clicks:
     return Clicks(
         intake,
-        Resumptions(database),
+        Resumptions(database, settings.turns_per_person_per_hour),
         Doubts(database),
         late_notes=LateNotes(database),
         turn_ready=worker.message_added,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app import telemetry
-from app.domain import SlackThread
+from app.domain import Refusal, SlackThread
 from app.slack.blocks import Action
 from app.slack.intake import Intake
 from app.storage.doubts import Doubts
@@ -75,18 +75,18 @@ class Clicks:
                 await self._intake.stop_clicked(turn_id, by, click.thread)
             case Action.RETRY:
                 resumed = await self._resumptions.retry(team_id, turn_id, by)
-                self._follow_up(click, resumed)
+                await self._follow_up(click, resumed)
             case Action.CONTINUE:
                 resumed = await self._resumptions.go_on(team_id, turn_id, by)
-                self._follow_up(click, resumed)
+                await self._follow_up(click, resumed)
             case Action.CHECK:
                 resumed = await self._doubts.decide(
                     team_id, turn_id, click.doubt_no, by
                 )
-                self._follow_up(click, resumed)
+                await self._follow_up(click, resumed)
             case Action.LEAVE:
                 resumed = await self._doubts.leave(team_id, turn_id, click.doubt_no, by)
-                self._follow_up(click, resumed)
+                await self._follow_up(click, resumed)
             case Action.ANSWER_NOW:
                 await self._answer_now(click)
 
@@ -103,9 +103,13 @@ class Clicks:
             case _:
                 telemetry.count("late.asked")
 
-    def _follow_up(self, click: Click, resumed: Resumed) -> None:
+    async def _follow_up(self, click: Click, resumed: Resumed) -> None:
         telemetry.count(f"resumptions.{resumed.resumption}")
         if resumed.resumption is Resumption.GRANTED:
             self._turn_ready(resumed.conversation_id, click.thread)
+        elif resumed.resumption is Resumption.TOO_OFTEN:
+            await self._intake.tell_refusal(
+                click.thread, click.user_id, Refusal.TOO_MANY_TURNS, in_thread=True
+            )
         elif told := _TOLD.get(resumed.resumption):
             self._intake.tell_later(click.thread, click.user_id, told)

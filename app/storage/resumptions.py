@@ -1,5 +1,6 @@
 """What people ask of an answer that has ended: to try again, or to go on."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -8,6 +9,7 @@ from sqlalchemy import bindparam, case, delete, func, insert, or_, select, updat
 
 from app.domain import Lease, Outcome, PartKind, RunStatus, Surface, TurnState
 from app.errors import UNCONFIRMED
+from app.storage.askings import asked_in_last_hour, note_asking
 from app.storage.database import Database, Transaction
 from app.storage.places import Place, hold_place
 from app.storage.tables import (
@@ -64,11 +66,7 @@ _IS_TURN = (
     turns.c.team_id == bindparam("its_team"),
     turns.c.id == bindparam("its_turn"),
 )
-_NOTE = (
-    update(turns)
-    .where(*_IS_TURN)
-    .values(resumed_by=func.coalesce(turns.c.resumed_by, bindparam("by")))
-)
+_NOTE = update(turns).where(*_IS_TURN).values(resumed_by=bindparam("by"))
 _REOPEN = (
     update(turns)
     .where(*_IS_TURN)
@@ -148,6 +146,7 @@ class Resumption(StrEnum):
     BUSY = "busy"
     OVERTAKEN = "overtaken"
     OUTDATED = "outdated"
+    TOO_OFTEN = "too_often"
     POINTLESS = "pointless"
 
 
@@ -158,18 +157,32 @@ class Resumed:
     Noted: granted as soon as its end is told. Repeated: the same was asked before, and
     is under way. Busy: something else is answered in the thread, or waits. Overtaken:
     the thread has had a newer turn. Outdated: the turn has asked something newer.
-    Pointless: nothing is left to do.
+    Too often: who wants it has asked enough within the hour. Pointless: nothing is left
+    to do.
     """
 
     resumption: Resumption
     conversation_id: int = 0
 
 
-class Resumptions:
-    """Two who ask for the same at once get it once."""
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What may go on, where; `is_early` while people are still told of its end."""
 
-    def __init__(self, database: Database) -> None:
+    place: Place
+    turn: Any
+    is_early: bool = False
+
+
+class Resumptions:
+    """Two who ask for the same at once get it once.
+
+    `turns_per_hour` bounds what one person may ask, messages included; 0 is no bound.
+    """
+
+    def __init__(self, database: Database, turns_per_hour: int = 0) -> None:
         self._database = database
+        self._turns_per_hour = turns_per_hour
 
     async def retry(self, team_id: str, turn_id: int, asked_by: str) -> Resumed:
         """Make a turn that ended without an answer ready again: the same turn.
@@ -177,18 +190,53 @@ class Resumptions:
         What its end has written is taken back; passes committed before it stand.
         """
         async with self._database.write() as transaction:
-            wish = await _wish(transaction, team_id, turn_id, asked_by)
+            wish = await _wish(transaction, team_id, turn_id)
             if isinstance(wish, Resumed):
                 return wish
-            return await _retry(transaction, *wish)
+            return await self._grant(
+                transaction,
+                wish,
+                asked_by,
+                lambda: _retry(transaction, wish.place, wish.turn),
+            )
 
     async def go_on(self, team_id: str, turn_id: int, asked_by: str) -> Resumed:
         """Begin a turn that goes on with an incomplete answer, as `asked_by` wants."""
         async with self._database.write() as transaction:
-            wish = await _wish(transaction, team_id, turn_id, asked_by)
+            wish = await _wish(transaction, team_id, turn_id)
             if isinstance(wish, Resumed):
                 return wish
-            return await _go_on(transaction, *wish, asked_by)
+            return await self._grant(
+                transaction,
+                wish,
+                asked_by,
+                lambda: _go_on(transaction, wish.place, wish.turn, asked_by),
+            )
+
+    async def _grant(
+        self,
+        transaction: Transaction,
+        wish: _Wish,
+        asked_by: str,
+        resume: Callable[[], Awaitable[Resumed]],
+    ) -> Resumed:
+        """Let it go on, now or when its end is told; it counts like a question."""
+        team_id = wish.place.team_id
+        if wish.is_early and wish.turn.resumed_by is not None:
+            return Resumed(Resumption.NOTED)
+        if self._turns_per_hour:
+            asked = await asked_in_last_hour(transaction, team_id, asked_by)
+            if asked >= self._turns_per_hour:
+                return Resumed(Resumption.TOO_OFTEN)
+        if wish.is_early:
+            note = {"its_team": team_id, "its_turn": wish.turn.id, "by": asked_by}
+            await transaction.execute(_NOTE, note)
+            resumed = Resumed(Resumption.NOTED)
+        else:
+            resumed = await resume()
+        if resumed.resumption in (Resumption.GRANTED, Resumption.NOTED):
+            await note_asking(transaction, team_id, asked_by)
+        return resumed
 
 
 async def grant_noted(transaction: Transaction, lease: Lease) -> bool:
@@ -248,8 +296,8 @@ async def _go_on(
 
 
 async def _wish(
-    transaction: Transaction, team_id: str, turn_id: int, asked_by: str
-) -> tuple[Place, Any] | Resumed:
+    transaction: Transaction, team_id: str, turn_id: int
+) -> _Wish | Resumed:
     """Hold the conversation of an ended turn, unless the turn is not its newest."""
     its = {"team_id": team_id, "turn_id": turn_id}
     turn = (await transaction.execute(_FIND, its)).first()
@@ -264,9 +312,7 @@ async def _wish(
     # It may have ended, or begun again, while the conversation was waited for.
     turn = (await transaction.execute(_FIND, its)).one()
     if place.turn_id == turn_id and turn.is_concluded:
-        note = {"its_team": team_id, "its_turn": turn_id, "by": asked_by}
-        await transaction.execute(_NOTE, note)
-        return Resumed(Resumption.NOTED)
+        return _Wish(place, turn, is_early=True)
     if place.state != "idle":
         is_under_way = is_same and place.turn_id == newest_id
         return Resumed(Resumption.REPEATED if is_under_way else Resumption.BUSY)
@@ -274,7 +320,7 @@ async def _wish(
         return Resumed(Resumption.POINTLESS if is_same else Resumption.OVERTAKEN)
     if place.surface is not Surface.SLACK:
         return Resumed(Resumption.POINTLESS)
-    return place, turn
+    return _Wish(place, turn)
 
 
 async def _ask_again(transaction: Transaction, place: Place, turn: Any) -> bool:  # noqa: ANN401 - a row

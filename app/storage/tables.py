@@ -345,6 +345,17 @@ Index(
     postgresql_where=late_notes.c.due_at.is_not(None),
 )
 
+# What somebody has asked for with a button, of the last hour.
+askings = Table(
+    "askings",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("team_id", String, nullable=False),
+    Column("user_id", String, nullable=False),
+    Column("asked_at", Double, nullable=False),
+)
+Index("ix_askings_by_person", askings.c.team_id, askings.c.user_id, askings.c.asked_at)
+
 # How often a method of Slack's may be called in a workspace. Where processes share, on
 # Postgres, `holders` says who has tokens, {id: {until, held, demand, reserve}}, and
 # `calls` how many there were in each second of the last minute, {second: calls}.

@@ -3,13 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, select, update
 
 from app.crash import crash
 from app.domain import (
     Ending,
     Lease,
-    Outcome,
     Refusal,
     StopRequest,
     ThreadItem,
@@ -17,6 +16,7 @@ from app.domain import (
     TurnState,
 )
 from app.errors import LeaseLost
+from app.storage.askings import asked_in_last_hour
 from app.storage.claims import MOST_MESSAGES, claim_turns
 from app.storage.database import Database
 from app.storage.endings import Conclusion, TurnEnd, conclude_turns, end_turns
@@ -25,22 +25,9 @@ from app.storage.history import read_items
 from app.storage.news import News, news_of
 from app.storage.preparations import Prepared, prepare_turns
 from app.storage.resumptions import grant_noted
-from app.storage.tables import READY, conversations, inbox, turns
+from app.storage.tables import READY, conversations, turns
 from app.storage.together import Together
 from app.storage.wakeup import TELL_IF_READY
-
-_HOUR = 3600.0
-
-_ASKED_LATELY = (
-    select(func.count())
-    .select_from(inbox)
-    .where(
-        inbox.c.team_id == bindparam("team_id"),
-        inbox.c.author_id == bindparam("author_id"),
-        inbox.c.taken_at > Database.now - _HOUR,
-        inbox.c.outcome != Outcome.REFUSED.value,
-    )
-)
 
 _STOPPED_BY = select(turns.c.stop_by).where(
     turns.c.team_id == bindparam("team_id"), turns.c.id == bindparam("turn_id")
@@ -120,12 +107,9 @@ class TurnStore:
             return await read_items(transaction, turn)
 
     async def wanted_in_last_hour(self, team_id: str, author_id: str) -> int:
-        """Return how many messages of a person were taken up, those now included."""
+        """Return how often a person has asked, with the messages taken up now."""
         async with self._database.read() as transaction:
-            asked = await transaction.execute(
-                _ASKED_LATELY, {"team_id": team_id, "author_id": author_id}
-            )
-            return asked.scalar_one()
+            return await asked_in_last_hour(transaction, team_id, author_id)
 
     async def news(self, leases: Sequence[Lease]) -> list[News]:
         """Return what has happened to running turns, in one statement for all."""

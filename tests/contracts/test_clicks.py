@@ -184,3 +184,18 @@ async def test_who_decides_what_is_asked_no_more_is_told_where_to_look(
     [(thread, user_id, text)] = told.notices
     assert (thread, user_id) == (THREAD, ANA)
     assert "further down" in text
+
+
+@pytest.mark.parametrize("action", [Action.RETRY, Action.CONTINUE])
+async def test_who_asks_too_often_is_told_so_as_after_a_question(
+    action: Action,
+) -> None:
+    room = Room()
+    room.resumptions.outcome = Resumed(Resumption.TOO_OFTEN)
+
+    told = await room.click(action)
+
+    assert room.ready == []
+    [(thread, user_id, text)] = told.notices
+    assert (thread, user_id) == (THREAD, ANA)
+    assert "a lot of questions for one hour" in text

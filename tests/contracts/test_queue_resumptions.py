@@ -352,3 +352,73 @@ async def test_a_click_at_the_end_loses_to_what_was_written_meanwhile(
     await queue.store.finish(turn.lease, FAILED, TurnState.FAILED)
 
     assert [texts(each) for each in await queue.answer_all()] == [["or a poem"]]
+
+
+@pytest.mark.parametrize("wish", ["retry", "go on"])
+async def test_who_has_asked_enough_within_the_hour_can_ask_for_no_more(
+    queue: Queue, database: Database, wish: str
+) -> None:
+    resumptions = Resumptions(database, turns_per_hour=1)
+    is_retry = wish == "retry"
+    turn = await (ended(queue) if is_retry else ended(queue, CUT, TurnState.DONE))
+    ask = resumptions.retry if is_retry else resumptions.go_on
+
+    by_ana = await ask(TEAM, turn.turn_id, ANA)
+    by_ben = await ask(TEAM, turn.turn_id, BEN)
+
+    assert by_ana.resumption is Resumption.TOO_OFTEN
+    assert by_ben.resumption is Resumption.GRANTED
+    assert await queue.store.wanted_in_last_hour(TEAM, ANA) == 1
+
+
+async def test_each_time_that_something_is_tried_again_counts_like_a_question(
+    queue: Queue, database: Database
+) -> None:
+    resumptions = Resumptions(database, turns_per_hour=3)
+    turn = await ended(queue)
+
+    outcomes = []
+    for _ in range(3):
+        resumed = await resumptions.retry(TEAM, turn.turn_id, BEN)
+        twice = await resumptions.retry(TEAM, turn.turn_id, BEN)
+        assert twice.resumption is Resumption.REPEATED
+        again = await queue.claim_one()
+        await queue.store.finish(again.lease, FAILED, TurnState.FAILED)
+        outcomes.append(resumed.resumption)
+    one_more = await resumptions.retry(TEAM, turn.turn_id, BEN)
+
+    assert outcomes == [Resumption.GRANTED] * 3
+    assert one_more.resumption is Resumption.TOO_OFTEN
+    assert await queue.store.wanted_in_last_hour(TEAM, BEN) == 3
+    assert await queue.claim() == []
+
+
+async def test_a_click_that_waits_for_the_end_to_be_told_counts_once(
+    queue: Queue, database: Database
+) -> None:
+    resumptions = Resumptions(database, turns_per_hour=2)
+    await queue.add(said("a story", mention=True))
+    turn = await queue.claim_one()
+    await queue.store.conclude(turn.lease, FAILED)
+
+    noted = [await resumptions.retry(TEAM, turn.turn_id, ANA) for _ in range(3)]
+
+    assert {each.resumption for each in noted} == {Resumption.NOTED}
+    assert await queue.store.wanted_in_last_hour(TEAM, ANA) == 2
+
+
+async def test_what_was_asked_for_an_hour_ago_counts_no_more_and_is_forgotten(
+    queue: Queue, database: Database
+) -> None:
+    resumptions = Resumptions(database, turns_per_hour=1)
+    turn = await ended(queue)
+    await resumptions.retry(TEAM, turn.turn_id, BEN)
+    again = await queue.claim_one()
+    await queue.store.finish(again.lease, FAILED, TurnState.FAILED)
+    async with database.write() as transaction:
+        await transaction.execute(text("UPDATE askings SET asked_at = asked_at - 3601"))
+
+    resumed = await resumptions.retry(TEAM, turn.turn_id, BEN)
+
+    assert resumed.resumption is Resumption.GRANTED
+    assert len(await queue.rows("SELECT id FROM askings")) == 1
