@@ -174,8 +174,9 @@ class ThreadItem:
 
 
 class TurnState(StrEnum):
-    """How far a turn has come."""
+    """How far a turn has come; asked for anew, its time begins with the next claim."""
 
+    ASKED = "asked"
     RUNNING = "running"
     WAITING = "waiting"
     SUSPENDED = "suspended"

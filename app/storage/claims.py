@@ -183,7 +183,18 @@ _TAKE = (
         ),
     )
 )
-_MARK_RUNNING = update(turns).where(_CLAIMED).values(state=TurnState.RUNNING.value)
+_MARK_RUNNING = (
+    update(turns)
+    .where(_CLAIMED)
+    .values(
+        state=TurnState.RUNNING.value,
+        # The time for which it waited for a place is none that it took.
+        claimed_at=case(
+            (turns.c.state == TurnState.ASKED.value, Database.now),
+            else_=turns.c.claimed_at,
+        ),
+    )
+)
 
 _ITS_ITEMS = exists().where(
     thread_items.c.assistant_thread_id == conversations.c.assistant_thread_id,

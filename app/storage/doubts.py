@@ -101,7 +101,7 @@ class Doubts:
         async with fenced(self._database, lease) as transaction:
             decided = await transaction.execute(_NEEDS_NOBODY, its)
             is_ready = decided.first() is not None
-            turn_state = TurnState.WAITING if is_ready else TurnState.SUSPENDED
+            turn_state = TurnState.ASKED if is_ready else TurnState.SUSPENDED
             await transaction.execute(
                 _REST,
                 {
@@ -174,7 +174,7 @@ async def wake_suspended(transaction: Transaction, place: Place) -> bool:
         {
             "its_team": place.team_id,
             "its_id": place.turn_id,
-            "its_state": TurnState.WAITING.value,
+            "its_state": TurnState.ASKED.value,
         },
     )
     return True

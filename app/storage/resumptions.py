@@ -71,7 +71,7 @@ _REOPEN = (
     update(turns)
     .where(*_IS_TURN)
     .values(
-        state=TurnState.WAITING.value,
+        state=TurnState.ASKED.value,
         attempt=0,
         remote_run_id=None,
         run_status=None,
@@ -121,7 +121,7 @@ _LET_GO_OF_DOUBTS = (
 )
 _GO_ON = (
     insert(turns)
-    .values(state=TurnState.WAITING.value, attempt=0, claimed_at=Database.now)
+    .values(state=TurnState.ASKED.value, attempt=0, claimed_at=Database.now)
     .returning(turns.c.id)
 )
 _MAKE_READY = (

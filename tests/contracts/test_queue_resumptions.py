@@ -422,3 +422,29 @@ async def test_what_was_asked_for_an_hour_ago_counts_no_more_and_is_forgotten(
 
     assert resumed.resumption is Resumption.GRANTED
     assert len(await queue.rows("SELECT id FROM askings")) == 1
+
+
+@pytest.mark.parametrize("wish", ["retry", "go on"])
+async def test_the_time_for_which_it_waits_for_a_place_is_none_that_it_takes(
+    queue: Queue, resumptions: Resumptions, database: Database, wish: str
+) -> None:
+    is_retry = wish == "retry"
+    turn = await (ended(queue) if is_retry else ended(queue, CUT, TurnState.DONE))
+    await (resumptions.retry if is_retry else resumptions.go_on)(
+        TEAM, turn.turn_id, ANA
+    )
+    await an_hour_passes(database)
+
+    claimed = await queue.claim_one()
+    await an_hour_passes(database)
+    await queue.store.release(claimed.lease)
+    taken_over = await queue.claim_one()
+
+    assert claimed.age < 5.0
+    assert taken_over.age > 3_600
+
+
+async def an_hour_passes(database: Database) -> None:
+    async with database.write() as transaction:
+        hour = "UPDATE turns SET claimed_at = claimed_at - 3600"
+        await transaction.execute(text(hour))

@@ -151,6 +151,18 @@ async def test_the_time_for_which_people_were_waited_for_is_none_that_it_took(
     assert (await stage.claimed()).age < 600
 
 
+async def test_nor_is_the_time_for_which_it_waits_for_a_place_then(
+    stage: Stage, doubts: Doubts
+):
+    turn = await suspended(stage)
+    await doubts.decide(TEAM, turn.turn_id, DOUBT.number, BEN)
+    async with stage.database.write() as transaction:
+        hours = text("UPDATE turns SET claimed_at = claimed_at - 7200")
+        await transaction.execute(hours)
+
+    assert (await stage.claimed()).age < 600
+
+
 async def test_a_turn_that_is_left_ends_as_stopped(stage: Stage, doubts: Doubts):
     turn = await suspended(stage)
 
