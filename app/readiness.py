@@ -20,7 +20,7 @@ def readiness(
 
     async def what_is_missing() -> str | None:
         if not worker.is_alive:
-            return "no lease"
+            return "this process was cut off from the database, or paused"
         if access.refused_by:
             return f"Slack refuses the token ({access.refused_by})"
         if socket_mode and (missing := socket_mode.what_is_missing):

@@ -46,6 +46,7 @@ class Tenure:
         self._heard_at = 0.0
         self._judges_from = 0.0
         self._has_lapsed = False
+        self._is_unheard = False
         self._lapses = 0
         self._beats = SideTasks()
 
@@ -88,7 +89,9 @@ class Tenure:
         try:
             await self._leases.retire(self._worker_id)
         except DatabaseUnavailable:
-            log.warning("lease left to expire, the database does not answer")
+            log.warning(
+                "others take over in some seconds, the database does not answer"
+            )
 
     async def _beat(self) -> None:
         began = time.monotonic()
@@ -97,11 +100,17 @@ class Tenure:
             async with asyncio.timeout(patience):
                 await self._leases.beat(self._worker_id, __version__, self._lease)
         except (DatabaseUnavailable, TimeoutError):
+            # One that began before another was heard says nothing about now.
+            self._is_unheard = self._is_unheard or began >= self._heard_at
             telemetry.count("lease.beats_missed")
             log.warning("no heartbeat, the database does not answer")
             return
         self._notice_a_lapse()
         now = time.monotonic()
+        if self._is_unheard:
+            self._is_unheard = False
+            away = round(now - self._heard_at)
+            log.info("the database answers again", extra={"seconds": away})
         if now - self._heard_at > 2 * self._beat_every:
             self._judges_from = now + 2 * self._beat_every
         self._heard_at = now
@@ -114,5 +123,5 @@ class Tenure:
         self._has_lapsed = True
         self._lapses += 1
         telemetry.count("lease.lapsed")
-        log.warning("lease lost, all turns are let go of")
+        log.warning("the database was not reached in time, all turns are let go of")
         self._on_lapse()

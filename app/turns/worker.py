@@ -150,7 +150,9 @@ class Worker:
                     await self._release(each.turn)
                 await self._tenure.end()
         except TimeoutError:
-            log.warning("lease left to expire, the database does not answer")
+            log.warning(
+                "others take over in some seconds, the database does not answer"
+            )
 
     @property
     def worker_id(self) -> str:

@@ -1,6 +1,7 @@
 """The lease of a process: what keeps it, and what happens once it has lapsed."""
 
 import asyncio
+import logging
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -73,6 +74,21 @@ class Away(Leases):
         if self.beats > 1:
             raise DatabaseUnavailable(worker_id)
         await super().beat(worker_id, version, ttl)
+
+
+class InOutages(Leases):
+    """A database that is away at times."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.is_away, self.answered, self.unanswered = False, 0, 0
+
+    async def beat(self, worker_id: str, version: str, ttl: float) -> None:
+        if self.is_away:
+            self.unanswered += 1
+            raise DatabaseUnavailable(worker_id)
+        await super().beat(worker_id, version, ttl)
+        self.answered += 1
 
 
 async def test_what_was_held_before_a_lapse_is_not_held_after_it(
@@ -203,6 +219,26 @@ async def test_a_process_falls_silent_before_the_others_think_it_dead(
     keeping.cancel()
 
     assert reaped_then == 0
+
+
+async def test_the_end_of_each_outage_is_told_once(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    leases = InOutages(database)
+    tenure = Tenure("worker", leases, lease=5.0, beat=0.01, on_lapse=lambda: None)
+    caplog.set_level(logging.INFO, logger="app")
+    await tenure.begin()
+    keeping = asyncio.create_task(_keep(tenure))
+    for outages in (1, 2):
+        leases.is_away = True
+        await _until(lambda: leases.unanswered >= 3 * outages)  # noqa: B023
+        leases.is_away, before = False, leases.answered
+        await _until(lambda: leases.answered >= before + 5)  # noqa: B023
+    keeping.cancel()
+    await tenure.end()
+
+    told = [each for each in caplog.messages if each == "the database answers again"]
+    assert len(told) == 2
 
 
 async def test_who_is_dead_itself_reaps_nobody(database: Database) -> None:
