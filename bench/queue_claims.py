@@ -15,6 +15,7 @@ from app.storage.policy import AnswerPolicy
 from app.storage.turns import TurnStore
 from bench.queue_journal import Message
 from bench.queue_ours import incoming
+from bench.report import Check
 from bench.table import median, show
 from tests.contracts.statements import plan_of, watched
 
@@ -119,16 +120,18 @@ async def _plan(database: Database) -> list[str]:
     return await plan_of(database, statement, values)
 
 
-async def measure(addresses: dict[str, str]) -> bool:
-    """Print the table and the plans; false when a claim's cost grows."""
-    rows, is_met, plans = [], True, {}
+async def measure(addresses: dict[str, str]) -> list[Check]:
+    """Print the table and the plans; the cost of a claim must not grow."""
+    rows, checks, plans = [], [], {}
     for kind, url in addresses.items():
         database = await Database.connect(url)
         costs = [await _cost(database, size) for size in SIZES]
         plans[kind] = await _plan(database)
         await database.close()
         rows += [each.row(kind, costs[0]) for each in costs]
-        is_met &= costs[-1].claim / costs[0].claim <= MOST_GROWTH
+        growth = costs[-1].claim / costs[0].claim
+        what = f"{kind}: a claim, last / first"
+        checks.append(Check(what=what, was=growth, must=MOST_GROWTH, unit=" x"))
     show(
         f"queue: a claim among idle conversations (must: ratio ≤ {MOST_GROWTH:.0f})",
         ("database", "idle", "ratio", "claim ms", "of nothing ms", "reap ms"),
@@ -137,4 +140,4 @@ async def measure(addresses: dict[str, str]) -> bool:
     for kind, plan in plans.items():
         print(f"\n  The plan of a claim on {kind}, {SIZES[-1]:,} idle conversations:")
         print("\n".join(f"    {line}" for line in plan))
-    return is_met
+    return checks

@@ -12,6 +12,7 @@ from app.slack.healing import heal
 from app.slack.rendering import Rendering
 from app.slack.replies.story import FULL
 from app.slack.text import LinkPolicy, neutralise
+from bench.report import Check, judged
 from bench.table import median, show
 
 ROUNDS = 7
@@ -149,4 +150,16 @@ def run() -> bool:
             (f"from scratch, {_REPLY // _DELTA} deltas", f"{each_delta:.0f}", "100%"),
         ],
     )
-    return growth <= MOST_GROWTH and share <= MOST_OF_EACH_DELTA
+    return judged(
+        [
+            Check(
+                what="an edit, last / first", was=growth, must=MOST_GROWTH, unit=" x"
+            ),
+            Check(
+                what="all edits, of each delta",
+                was=share * 100,
+                must=MOST_OF_EACH_DELTA * 100,
+                unit=" %",
+            ),
+        ]
+    )

@@ -9,34 +9,48 @@ from bench.table import show
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """A figure that must not exceed `must`, and had better stay within `goal`."""
+    """A figure that must not exceed `must`, and had better stay within `goal`.
+
+    With `is_least` it must not fall below.
+    """
 
     what: str
     was: float
     must: float
     goal: float | None = None
     unit: str = ""
+    is_least: bool = False
 
     @property
     def is_met(self) -> bool:
         """Whether it is as it must be."""
-        return self.was <= self.must
+        return self._is_within(self.must)
 
     @property
     def row(self) -> tuple[str, ...]:
         """It in words."""
         if not self.is_met:
             verdict = "MISSED"
-        elif self.goal is None or self.was <= self.goal:
+        elif self.goal is None or self._is_within(self.goal):
             verdict = "met"
         else:
             verdict = "met, not the goal"
-        goal = "" if self.goal is None else f"≤ {self._told(self.goal)}"
-        was, must = self._told(self.was), f"≤ {self._told(self.must)}"
+        sign = "≥" if self.is_least else "≤"
+        goal = "" if self.goal is None else f"{sign} {self._told(self.goal)}"
+        was, must = self._told(self.was), f"{sign} {self._told(self.must)}"
         return self.what, was, must, goal, verdict
+
+    def _is_within(self, bound: float) -> bool:
+        return self.was >= bound if self.is_least else self.was <= bound
 
     def _told(self, value: float) -> str:
         return f"{value:.3g}{self.unit}" if value < 1_000 else f"{value:.0f}{self.unit}"  # noqa: PLR2004
+
+
+def judged(checks: Sequence[Check]) -> bool:
+    """Show what is met and what is MISSED; false if anything is."""
+    show("targets", _CHECK_HEAD, [check.row for check in checks])
+    return all(check.is_met for check in checks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +73,7 @@ class Report:
     def print(self) -> None:
         """Show the table, and each check below it."""
         show(f"{self.name}: {self.title}", self.head, self.rows)
-        show("targets", _CHECK_HEAD, [check.row for check in self.checks])
+        judged(self.checks)
 
     def markdown(self) -> str:
         """The same as a section of a document."""

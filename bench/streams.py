@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 
 from bench.children import child
+from bench.report import Check, judged
 from bench.table import show, surroundings
 
 MOST_LAG_P99 = 0.050
@@ -139,4 +140,15 @@ def run() -> bool:
             for which, each in (("typed", typed), ("ours", ours))
         ],
     )
-    return ratio >= LEAST_RATIO and kib <= MOST_KIB
+    return judged(
+        [
+            Check(
+                what="replies, of typed",
+                was=ratio,
+                must=LEAST_RATIO,
+                unit=" x",
+                is_least=True,
+            ),
+            Check(what="memory for each", was=kib, must=MOST_KIB, unit=" KiB"),
+        ]
+    )

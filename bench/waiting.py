@@ -20,6 +20,7 @@ from app.turns.answer import Answerer, TurnStop
 from app.turns.reply import Reply
 from app.turns.worker import Worker, WorkerLimits
 from bench.queue_children import OURS, run as run_child
+from bench.report import Check, judged
 from bench.stream_load import resident
 from bench.table import databases, median, show
 
@@ -148,11 +149,14 @@ async def _measure(url: str) -> Held:
 
 def run() -> bool:
     """Print the table; false when a target is missed."""
-    rows, is_met = [], True
+    rows, checks = [], []
     with databases() as addresses:
         for kind, url in addresses.items():
             held = asyncio.run(_measure(url))
-            is_met &= held.tasks <= 0 and held.mib <= MOST_MIB
+            checks += [
+                Check(what=f"{kind}: tasks", was=held.tasks, must=0),
+                Check(what=f"{kind}: memory", was=held.mib, must=MOST_MIB, unit=" MiB"),
+            ]
             rows.append(
                 (
                     kind,
@@ -169,4 +173,4 @@ def run() -> bool:
         ("database", "waiting", "suspended", "tasks", "MiB", "a look, ms"),
         rows,
     )
-    return is_met
+    return judged(checks)
