@@ -45,6 +45,17 @@ def test_replicas_are_given_settings_that_there_are_and_the_database_there_is() 
     assert url == f"postgresql://{user}:abc123@postgres/{database}"
 
 
+def test_each_replica_has_a_port_that_only_this_machine_can_reach() -> None:
+    [published] = SERVICES["app"]["ports"]
+    host, ports, inside = published.split(":")
+    first, last = map(int, ports.split("-"))
+
+    assert host == "127.0.0.1"
+    assert inside == SERVICES["app"]["environment"]["PORT"]
+    assert last - first + 1 > SERVICES["app"]["deploy"]["replicas"]
+    assert "ports" not in SERVICES["postgres"]
+
+
 def test_a_replica_is_healthy_when_it_is_ready() -> None:
     checks = SERVICES["app"]["healthcheck"]["test"]
 
