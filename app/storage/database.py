@@ -40,7 +40,13 @@ _SQLITE_ERROR = 1
 
 _A_SANE_TIME = (1_700_000_000.0, 10_000_000_000.0)
 
-_DIRECT = {"application_name": "threadline", "jit": "off"}
+# The same statements come again and again, with lists as arrays: their plans are made
+# once, where Postgres would make most of them each time.
+_DIRECT = {
+    "application_name": "threadline",
+    "jit": "off",
+    "plan_cache_mode": "force_generic_plan",
+}
 # Else the rows of a host that went down within a transaction stay locked for hours.
 _IDLE_LIMIT = "idle_in_transaction_session_timeout"
 # A pooler refuses parameters that it does not know, and the next transaction may be on

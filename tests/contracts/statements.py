@@ -38,8 +38,8 @@ def watched(database: Database) -> Iterator[list[Statement]]:
 
 
 async def plan_of(database: Database, statement: str, parameters: Any) -> list[str]:  # noqa: ANN401
-    """Return the lines of the database's plan."""
-    explain = "EXPLAIN QUERY PLAN " if database.is_sqlite else "EXPLAIN "
+    """Return the lines of the database's plan, for whatever values on Postgres."""
+    explain = "EXPLAIN QUERY PLAN " if database.is_sqlite else "EXPLAIN (GENERIC_PLAN) "
     async with database.write() as transaction:
         rows = await transaction.exec_driver_sql(explain + statement, parameters)
         return [str(row[-1]) for row in rows]
