@@ -38,8 +38,15 @@ def watched(database: Database) -> Iterator[list[Statement]]:
 
 
 async def plan_of(database: Database, statement: str, parameters: Any) -> list[str]:  # noqa: ANN401
-    """Return the lines of the database's plan, for whatever values on Postgres."""
-    explain = "EXPLAIN QUERY PLAN " if database.is_sqlite else "EXPLAIN (GENERIC_PLAN) "
+    """Return the lines of the database's plan; on Postgres that for any values."""
     async with database.write() as transaction:
-        rows = await transaction.exec_driver_sql(explain + statement, parameters)
+        if database.is_sqlite:
+            explain = "EXPLAIN QUERY PLAN " + statement
+            rows = await transaction.exec_driver_sql(explain, parameters)
+        else:
+            await transaction.exec_driver_sql(f"PREPARE its_plan AS {statement}")
+            values = ", ".join("NULL" for _ in parameters)
+            explain = f"EXPLAIN EXECUTE its_plan({values})".removesuffix("()")
+            rows = await transaction.exec_driver_sql(explain)
+            await transaction.exec_driver_sql("DEALLOCATE its_plan")
         return [str(row[-1]) for row in rows]
