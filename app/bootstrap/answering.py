@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -42,6 +43,7 @@ from app.storage.turns import TurnStore
 from app.storage.wakeup import Hint, Joined, Wakeup
 from app.tools.found import own_tools
 from app.tools.home import home_tools
+from app.tools.tool import Tool
 from app.tools.toolbox import are_trusted
 from app.turns.answer import Answerer, OpenReply
 from app.turns.prepare import Preparation
@@ -84,9 +86,9 @@ async def start_answering(
     tools = (*home_tools(Rooms(database)), *own_tools())
     # Whoever reads the table of workers can tell which process is meant.
     process = f"{os.getpid()}-{secrets.token_hex(6)}"
-    bucket_of, is_trusted = _budgets(database, process, stack), are_trusted(tools)
+    budgets = _budgets(database, process, stack)
     replies = _replies(
-        settings, database, outbound, people, bucket_of=bucket_of, is_trusted=is_trusted
+        settings, database, outbound, people, bucket_of=budgets, tools=tools
     )
     stack.push_async_callback(replies.close)
     worker = _worker(process, database, store, replies, access)
@@ -105,11 +107,10 @@ async def start_answering(
         access=access,
     )
     stack.push_async_callback(intake.close)
-    context = ThreadContext(client, workspace.introduction.bot, people)
     answerer = Answerer(
         open_reply=_opener(replies, worker),
         name_of=people.name_of,
-        preparation=_preparation(settings, store, context, intake),
+        preparation=_preparation(settings, store, workspace, people, intake),
         runner=runner_of(settings, database, model, tools, worker.holds),
         store=store,
         data_messages=DataMessages(database),
@@ -143,11 +144,16 @@ def _clicks(
 
 
 def _preparation(
-    settings: Settings, store: TurnStore, context: ThreadContext, intake: Intake
+    settings: Settings,
+    store: TurnStore,
+    workspace: Workspace,
+    people: People,
+    intake: Intake,
 ) -> Preparation:
+    bot = workspace.introduction.bot
     return Preparation(
         store=store,
-        gather=context.gather,
+        gather=ThreadContext(workspace.client, bot, people).gather,
         tell_refusal=intake.tell_refusal,
         policy=_policy(settings),
         turns_per_hour=settings.turns_per_person_per_hour,
@@ -280,7 +286,7 @@ def _replies(
     people: People,
     *,
     bucket_of: BucketOf,
-    is_trusted: bool,
+    tools: Sequence[Tool],
 ) -> Replies:
     return Replies(
         outbound=outbound,
@@ -293,6 +299,6 @@ def _replies(
         first_paint=settings.first_paint,
         native_streams=settings.native_streams,
         allowed_link_hosts=settings.allowed_link_hosts,
-        trusts_tools=is_trusted,
+        trusts_tools=are_trusted(tools),
         bucket_of=bucket_of,
     )

@@ -1,7 +1,6 @@
 """Puts the parts of a sandbox together."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 from app.sandbox.core import Core
 from app.sandbox.delivery import Dispatcher
@@ -43,16 +42,15 @@ SCOPES = frozenset(
 
 def build(
     *,
-    state_dir: Path | None,
+    store: Store | None,
     clock: Callable[[], float],
     retry_scale: float,
     answer_within: float,
     jitter: float,
     seed: int,
     journal_kept: int,
-) -> tuple[Core, Store | None]:
-    """Return a sandboxed Slack that is not served yet, and its store if it has one."""
-    store = Store(state_dir) if state_dir else None
+) -> Core:
+    """Return a sandboxed Slack that is not served yet; it is kept in its `store`."""
     feed, faults = Feed(), Faults()
     workspace = Workspace(clock, store)
     journal = Journal(clock, feed.publish, kept=journal_kept)
@@ -91,4 +89,4 @@ def build(
         views=Views(clock),
     )
     workspace.listen(core.happened)
-    return core, store
+    return core

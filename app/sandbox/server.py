@@ -88,8 +88,9 @@ class Sandbox:
         """
         if not is_loopback(host):
             raise ValueError("the sandbox listens on this machine only")
-        core, store = build(
-            state_dir=state_dir,
+        store = Store(state_dir) if state_dir else None
+        core = build(
+            store=store,
             clock=clock,
             retry_scale=retry_scale,
             answer_within=answer_within,
@@ -97,22 +98,13 @@ class Sandbox:
             seed=seed,
             journal_kept=journal_kept,
         )
-        app = web.Application(middlewares=[guard], client_max_size=_LARGEST_BODY)
-        _add_slack_routes(app, core)
-        model = add_model_routes(app, token_rate=token_rate)
-        add_page_routes(app)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        await runner.setup()
+        app, model = _application(core, token_rate)
         try:
-            await web.TCPSite(runner, host, port).start()
+            runner, core.base_url = await _served(app, host, port)
         except OSError:
-            await runner.cleanup()
             if store is not None:
                 store.close()
             raise
-        served_at = runner.addresses[0]
-        place = f"[{host}]" if ":" in host else host
-        core.base_url = f"http://{place}:{served_at[1]}"
         return cls(
             core=core,
             store=store,
@@ -457,6 +449,30 @@ def _told(people: dict[str, Person], message: Message) -> str:
     place = f"{message.channel_id} {message.ts}"
     inset = "  > " if message.is_reply else "  "
     return f"{inset}[{place}] {author.name if author else '?'}: {message.seen}"
+
+
+def _application(core: Core, token_rate: float) -> tuple[web.Application, ModelControl]:
+    """Slack, a model and a page, not served yet."""
+    app = web.Application(middlewares=[guard], client_max_size=_LARGEST_BODY)
+    _add_slack_routes(app, core)
+    model = add_model_routes(app, token_rate=token_rate)
+    add_page_routes(app)
+    return app, model
+
+
+async def _served(
+    app: web.Application, host: str, port: int
+) -> tuple[web.AppRunner, str]:
+    """Serve `app`; what does so, and its address. Raises OSError."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError:
+        await runner.cleanup()
+        raise
+    place = f"[{host}]" if ":" in host else host
+    return runner, f"http://{place}:{runner.addresses[0][1]}"
 
 
 def _add_slack_routes(app: web.Application, core: Core) -> None:
