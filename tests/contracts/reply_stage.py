@@ -5,6 +5,8 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import pytest
+
 from app.domain import (
     ChannelKind,
     DataMessage,
@@ -136,6 +138,12 @@ class House:
     def seen(self) -> list[str]:
         """What a reader sees, message by message."""
         return [read(payload) for payload in self.slack.messages.values()]
+
+
+# For stories that are the same however an answer grows.
+in_both_ways = pytest.mark.parametrize(
+    "is_streaming", [False, True], ids=["edited", "streamed"]
+)
 
 
 async def _name_of(_team_id: str, user_id: str) -> str:

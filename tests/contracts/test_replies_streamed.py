@@ -1,4 +1,7 @@
-"""Answers that grow as Slack's own streams: what people see, whatever goes wrong."""
+"""Answers that grow as Slack's own streams: what people see, whatever goes wrong.
+
+What is the same story for answers that are edited stands with those.
+"""
 
 import asyncio
 import re
@@ -7,11 +10,10 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from app.domain import Ending, PartKind, ReplyPart, RunStatus
+from app.domain import Ending, RunStatus
 from app.errors import (
     CredentialsRefused,
     EditRefused,
-    LeaseLost,
     PayloadRefused,
     PlaceClosed,
     RateLimited,
@@ -297,72 +299,11 @@ def test_what_stays_unsettled_for_long_is_shown_by_edits() -> None:
     streaming(story)
 
 
-def test_a_removed_message_ends_it_all_quietly() -> None:
-    async def story(house: House) -> None:
-        reply = await house.open()
-        await type_in(reply, "Some text that goes on. ")
-        await asyncio.sleep(1)
-        house.slack.messages.clear()
-        await type_in(reply, "And on and on. " * 9, pace=0.1)
-        assert len(house.stops) == 1
-        assert await reply.finish(DONE) == "message_not_found"
-        assert house.seen == []
-
-    streaming(story)
-
-
-def test_nothing_is_sent_once_the_lease_is_lost() -> None:
-    async def story(house: House) -> None:
-        reply = await house.open()
-        await type_in(reply, "Some text that goes on. ")
-        await asyncio.sleep(1)
-        house.owner += 1
-        calls = len(house.slack.calls)
-        await type_in(reply, "And on and on.", pace=0.5)
-        with pytest.raises(LeaseLost):
-            await reply.finish(DONE)
-        assert len(house.slack.calls) == calls
-
-    streaming(story)
-
-
 async def die_in_the_middle(house: House) -> Reply:
     reply = await house.open()
     await type_in(reply, "The first owner wrote this before it died ")
     await asyncio.sleep(2)
     return reply
-
-
-def test_another_process_goes_on_in_the_message_whose_stream_was_left_open() -> None:
-    async def story(house: House) -> None:
-        await die_in_the_middle(house)
-        second = await house.take_over()
-        second.show_status(a_run(RunStatus.IN_PROGRESS))
-        await type_in(second, "The second")
-        await asyncio.sleep(3)
-        assert house.seen[0].startswith("The first owner wrote this before")
-        assert house.slack.streams == {}
-        await type_in(second, " owner says it all.")
-        await second.finish(DONE)
-        assert house.seen == ["The second owner says it all.\n— completed · 9 s"]
-
-    streaming(story)
-
-
-def test_a_stream_begun_by_a_dead_process_that_noted_no_place_is_found() -> None:
-    async def story(house: House) -> None:
-        await die_in_the_middle(house)
-        row = house.parts.rows[0]
-        house.parts.rows[0] = ReplyPart(
-            part_no=0, kind=PartKind.TEXT, post_key=row.post_key
-        )
-        second = await house.take_over()
-        await type_in(second, "Whole.")
-        await second.finish(DONE)
-        assert house.seen == ["Whole.\n— completed · 9 s"]
-        assert house.parts.rows[0].ts == row.ts
-
-    streaming(story)
 
 
 def test_a_stream_that_died_with_its_process_and_ended_since_is_edited() -> None:
@@ -383,28 +324,6 @@ def test_a_stream_of_a_dead_process_can_be_taken_back() -> None:
         second = await house.take_over()
         assert await second.withdraw() is None
         assert house.seen == []
-
-    streaming(story)
-
-
-def test_many_answers_at_once_all_arrive_whole_and_none_is_refused() -> None:
-    async def story(house: House) -> None:
-        first = await house.open()
-        assert house.replies
-        turns = [
-            replace(a_turn(turn_id=n), channel_kind=house.kind) for n in range(10, 40)
-        ]
-        others = [
-            await house.replies.open(turn, holds_lease=lambda: True) for turn in turns
-        ]
-        texts = {each: f"Answer {n}. " * 40 for n, each in enumerate([first, *others])}
-        await asyncio.gather(*(type_in(each, text) for each, text in texts.items()))
-        ends = await asyncio.gather(*(each.finish(DONE) for each in texts))
-        assert set(ends) == {None}
-        shown = sorted(seen.split("\n— ")[0].strip() for seen in house.seen)
-        assert shown == sorted(text.strip() for text in texts.values())
-        assert 1 < len(house.slack.of(START)) < 10
-        assert house.slack.streams == {}
 
     streaming(story)
 

@@ -25,11 +25,17 @@ from tests.contracts.reply_stage import (
     a_run,
     a_turn,
     in_a_house,
+    in_both_ways,
     type_in,
 )
 from tests.unit.slack.outward.slack_in_memory import (
     read,
 )
+
+
+def changes(house: House) -> int:
+    """How often something that stood there was to become another text."""
+    return len(house.slack.of("chat.update") + house.slack.of("chat.appendStream"))
 
 
 def test_the_final_text_arrives_after_refusals_and_outages() -> None:
@@ -97,19 +103,21 @@ def test_a_place_that_is_closed_is_told_in_slacks_word() -> None:
     in_a_house(story)
 
 
-def test_a_deleted_message_ends_the_painting_quietly() -> None:
+@in_both_ways
+def test_a_deleted_message_ends_the_painting_quietly(is_streaming: bool) -> None:
     async def story(house: House) -> None:
         reply = await house.open()
-        await type_in(reply, "Some text.")
+        await type_in(reply, "Some text that goes on. ")
         await asyncio.sleep(1)
         house.slack.messages.clear()
-        await type_in(reply, " And more of it, for a while." * 10, pace=0.1)
-        calls = len(house.slack.of("chat.update"))
+        before = changes(house)
+        await type_in(reply, "And more of it, for a while. " * 10, pace=0.1)
+        assert len(house.stops) == 1
         assert await reply.finish(DONE) == "message_not_found"
-        assert (calls, house.seen) == (1, [])
-        assert len(house.slack.of("chat.update")) == 1
+        assert house.seen == []
+        assert changes(house) == before + 1
 
-    in_a_house(story)
+    in_a_house(story, is_streaming=is_streaming)
 
 
 def test_text_that_slack_refuses_as_markdown_is_shown_plain() -> None:
@@ -123,37 +131,40 @@ def test_text_that_slack_refuses_as_markdown_is_shown_plain() -> None:
     in_a_house(story)
 
 
-def test_nothing_is_sent_once_the_lease_is_lost() -> None:
+@in_both_ways
+def test_nothing_is_sent_once_the_lease_is_lost(is_streaming: bool) -> None:
     async def story(house: House) -> None:
         reply = await house.open()
-        await type_in(reply, "Some text.")
+        await type_in(reply, "Some text that goes on. ")
         await asyncio.sleep(1)
         house.owner += 1
         calls = len(house.slack.calls)
-        await type_in(reply, " And more of it.", pace=0.5)
+        await type_in(reply, "And more of it.", pace=0.5)
         with pytest.raises(LeaseLost):
             await reply.finish(DONE)
         assert len(house.slack.calls) == calls
 
-    in_a_house(story)
+    in_a_house(story, is_streaming=is_streaming)
 
 
-def test_another_process_goes_on_in_the_same_message() -> None:
+@in_both_ways
+def test_another_process_goes_on_in_the_same_message(is_streaming: bool) -> None:
     async def story(house: House) -> None:
         reply = await house.open()
-        await type_in(reply, "The first owner wrote this before it died")
+        await type_in(reply, "The first owner wrote this before it died ")
         await asyncio.sleep(2)
         second = await house.take_over()
         await type_in(second, "The second")
         second.show_status(a_run(RunStatus.IN_PROGRESS))
         second.show_step("looking around")
         await asyncio.sleep(3)
-        assert house.seen[0].startswith("The first owner wrote this before it died")
+        assert house.seen[0].startswith("The first owner wrote this before")
+        assert house.slack.streams == {}
         await type_in(second, " owner says it all.")
         await second.finish(DONE)
         assert house.seen == ["The second owner says it all.\n— completed · 9 s"]
 
-    in_a_house(story)
+    in_a_house(story, is_streaming=is_streaming)
 
 
 def test_an_answer_ends_while_slack_lets_nobody_set_a_status() -> None:
@@ -264,10 +275,13 @@ def test_a_card_shown_before_a_crash_is_neither_lost_nor_doubled() -> None:
     in_a_house(story)
 
 
-def test_a_post_that_a_dead_process_intended_is_looked_for_first() -> None:
+@in_both_ways
+def test_what_a_dead_process_has_intended_is_looked_for_first(
+    is_streaming: bool,
+) -> None:
     async def story(house: House) -> None:
         reply = await house.open()
-        await type_in(reply, "Half")
+        await type_in(reply, "Half of the ")
         await asyncio.sleep(1)
         row = house.parts.rows[0]
         house.parts.rows[0] = ReplyPart(
@@ -277,9 +291,10 @@ def test_a_post_that_a_dead_process_intended_is_looked_for_first() -> None:
         await type_in(second, "Whole.")
         await second.finish(DONE)
         assert house.seen == ["Whole.\n— completed · 9 s"]
+        assert row.ts is not None
         assert house.parts.rows[0].ts == row.ts
 
-    in_a_house(story)
+    in_a_house(story, is_streaming=is_streaming)
 
 
 @pytest.mark.parametrize("is_noted", [True, False])
@@ -323,23 +338,29 @@ def test_model_text_in_a_reply_never_pings_or_links() -> None:
     in_a_house(story)
 
 
-def test_many_replies_at_once_all_arrive_whole() -> None:
+@in_both_ways
+def test_many_replies_at_once_all_arrive_whole(is_streaming: bool) -> None:
     async def story(house: House) -> None:
-        reply = await house.open()
+        first = await house.open()
         assert house.replies
-        others = [
-            await house.replies.open(a_turn(turn_id=n), holds_lease=lambda: True)
-            for n in range(10, 40)
+        turns = [
+            replace(a_turn(turn_id=n), channel_kind=house.kind) for n in range(10, 40)
         ]
-        texts = {each: f"Answer {n}. " * 40 for n, each in enumerate([reply, *others])}
+        others = [
+            await house.replies.open(turn, holds_lease=lambda: True) for turn in turns
+        ]
+        texts = {each: f"Answer {n}. " * 40 for n, each in enumerate([first, *others])}
         await asyncio.gather(*(type_in(each, text) for each, text in texts.items()))
         ends = await asyncio.gather(*(each.finish(DONE) for each in texts))
         assert set(ends) == {None}
         shown = sorted(seen.split("\n— ")[0].strip() for seen in house.seen)
         assert shown == sorted(text.strip() for text in texts.values())
         assert all("completed" in seen for seen in house.seen)
+        assert house.slack.streams == {}
+        begun = len(house.slack.of("chat.startStream"))
+        assert 1 < begun < 10 if is_streaming else begun == 0
 
-    in_a_house(story)
+    in_a_house(story, is_streaming=is_streaming)
 
 
 def test_the_reply_keeps_the_protocol_of_all_replies() -> None:
