@@ -7,9 +7,9 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from app import bootstrap
+from app.bootstrap import running_bot
 from app.doctor import examine, model_warning
 from app.errors import (
     DatabaseUnavailable,
@@ -20,7 +20,6 @@ from app.errors import (
     SlackUnavailable,
 )
 from app.loop import new_event_loop
-from app.sandbox.server import Sandbox
 from app.settings import (
     has_slack_settings,
     model_for_sandbox,
@@ -29,6 +28,9 @@ from app.settings import (
 )
 from app.storage.migrate import migrate
 from app.telemetry import configure_logging
+
+if TYPE_CHECKING:
+    from app.sandbox.server import Sandbox
 
 _SANDBOX_STATE = Path(".sandbox")
 _SANDBOX_PORT = 8300
@@ -99,7 +101,7 @@ async def _run(arguments: argparse.Namespace) -> None:
 
 async def _serve(_: argparse.Namespace) -> None:
     settings = read_settings()
-    async with bootstrap.running_bot(settings) as running:
+    async with running_bot(settings) as running:
         bot = running.introduction.bot
         print(f"In the workspace {bot.team_name} as @{bot.name}.")
         if missing := running.introduction.missing_scopes:
@@ -112,7 +114,10 @@ async def _serve(_: argparse.Namespace) -> None:
 
 
 async def _sandbox(arguments: argparse.Namespace) -> None:
-    async with bootstrap.running_sandbox(
+    # Who serves a workspace doesn't wait for what only this command loads.
+    from app.bootstrap.sandbox import running_sandbox  # noqa: PLC0415
+
+    async with running_sandbox(
         _SANDBOX_STATE,
         arguments.port,
         with_bot=arguments.with_bot,
@@ -140,7 +145,7 @@ def _request(address: str, token: str) -> str:
     )
 
 
-def _environment(sandbox: Sandbox) -> list[str]:
+def _environment(sandbox: "Sandbox") -> list[str]:
     return [
         f"SLACK_API_URL={sandbox.api_url}",
         f"SLACK_BOT_TOKEN={sandbox.bot_token}",

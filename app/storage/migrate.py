@@ -47,11 +47,13 @@ async def migrate(
         while (revision := await _revision(database)) != _newest():
             _require_known(revision)
             try:
-                await _upgrade_alone(database, lock_timeout)
+                is_done = await _upgrade_alone(database, lock_timeout)
             except DatabaseUnavailable as error:
                 if time.monotonic() > give_up_at:
                     raise DatabaseUnavailable(_HELD) from error
-            await asyncio.sleep(_PAUSE)
+                is_done = False
+            if not is_done:
+                await asyncio.sleep(_PAUSE)
     finally:
         await database.close()
 
@@ -73,17 +75,18 @@ def _require_known(revision: str | None) -> None:
         raise SchemaUnfit(_NEWER)
 
 
-async def _upgrade_alone(database: Database, lock_timeout: float) -> None:
-    """Do it, unless another process is about to."""
+async def _upgrade_alone(database: Database, lock_timeout: float) -> bool:
+    """Do it, unless another process is about to; whether it is done."""
     async with database.write() as transaction:
         # On SQLite the transaction is the lock already.
         if not database.is_sqlite:
             limit = {"milliseconds": f"{lock_timeout * 1000:.0f}"}
             await transaction.execute(_LIMIT_WAITING, limit)
             if not (await transaction.execute(_TRY_LOCK)).scalar_one():
-                return
+                return False
         await transaction.run_sync(_upgrade)
         crash("C17")
+    return True
 
 
 async def _revision(database: Database) -> str | None:
