@@ -16,7 +16,8 @@ from app.assistants.assistants_events import (
     WireEvent,
     read_event,
 )
-from app.assistants.bounds import MOST_CALLS, MOST_PUT_OUT, MOST_TEXT
+from app.assistants.bounds import MOST_CALLS, MOST_TEXT
+from app.assistants.heard import RunTold, Texts
 from app.assistants.sse import ServerEvent
 from app.assistants.wire_errors import (
     UNREADABLE,
@@ -33,7 +34,6 @@ from app.domain import (
     Run,
     RunEvent,
     RunStatus,
-    RunUpdate,
     StepUpdate,
     TextDelta,
     TextDone,
@@ -60,11 +60,10 @@ class RunReader:
     def __init__(self, run: Run, *, known: Collection[str] = ()) -> None:
         self.run = run
         self._known = frozenset(known)
-        self._texts: dict[str, GrowingText] = {}
-        self._text_left = MOST_TEXT
+        self._texts = Texts[str]()
         self._whole: set[str] = set()
         self._open = ""
-        self._told_last = ""
+        self._told_last = RunTold()
         self._reason: str | None = None
         self.has_ended = False
 
@@ -75,7 +74,7 @@ class RunReader:
 
     def begin_again(self) -> None:
         """Take up the pass once more: the messages told so far stay told."""
-        self._told_last = ""
+        self._told_last = RunTold()
         self.has_ended = False
 
     def read(self, event: ServerEvent) -> Sequence[RunEvent]:
@@ -125,7 +124,8 @@ class RunReader:
         if status is RunStatus.REQUIRES_ACTION or status.is_terminal:
             self._end(status, body)
         is_new = name == "thread.run.created"
-        return self._update("thread.run.created" if is_new else None)
+        told_as = "thread.run.created" if is_new else None
+        return self._told_last.update(self.run, told_as)
 
     def message(self, message: MessageBody) -> Sequence[RunEvent]:
         """Tell a message that is whole, unless that was done."""
@@ -145,16 +145,8 @@ class RunReader:
     def _text_added(self, message_id: str, text: str) -> Sequence[RunEvent]:
         if not text:
             return ()
-        self._text_left -= len(text)
-        if self._text_left < 0:
-            raise failures.too_large()
-        opened = self._opened(message_id)
-        if message_id not in self._texts:
-            self._texts[message_id] = GrowingText()
-            if len(self._texts) > MOST_PUT_OUT:
-                raise failures.too_large()
-        self._texts[message_id].append(text)
-        return [*opened, TextDelta("thread.message.delta", text)]
+        self._texts.grow(message_id, text)
+        return [*self._opened(message_id), TextDelta("thread.message.delta", text)]
 
     def _opened(self, message_id: str) -> Sequence[RunEvent]:
         if message_id == self._open:
@@ -183,14 +175,6 @@ class RunReader:
         label = next((_STEPS[tool] for tool in tools if tool in _STEPS), None)
         is_news = label and not name.endswith(("completed", "failed", "delta"))
         return [StepUpdate(name, label)] if label and is_news else ()
-
-    def _update(self, name: str | None) -> Sequence[RunEvent]:
-        """Tell how the run stands, unless that was the last thing told of it."""
-        name = name or f"thread.run.{self.run.status}"
-        if name == self._told_last:
-            return ()
-        self._told_last = name
-        return [RunUpdate(name, self.run)]
 
 
 def _citations_of(message: MessageBody) -> tuple[Citation, ...]:

@@ -8,6 +8,7 @@ import msgspec
 
 from app.assistants import failures
 from app.assistants.bounds import MOST_CALLS, MOST_PUT_OUT, MOST_TEXT
+from app.assistants.heard import RunTold, Texts
 from app.assistants.items import parts_in, text_in
 from app.assistants.responses_events import (
     ENDINGS,
@@ -30,12 +31,10 @@ from app.assistants.wire_errors import (
 from app.assistants.wire_usage import read_usage
 from app.domain import (
     Citation,
-    GrowingText,
     MessageStarted,
     Run,
     RunEvent,
     RunStatus,
-    RunUpdate,
     StepUpdate,
     TextDelta,
     TextDone,
@@ -67,11 +66,10 @@ class PassReader:
         self._run = run
         self._is_first = first
         self._done: dict[int, Item] = {}
-        self._texts: dict[int, GrowingText] = {}
-        self._text_left = MOST_TEXT
+        self._texts = Texts[int]()
         self._notes: set[int] = set()
         self._open: int | None = None
-        self._told_last = ""
+        self._told_last = RunTold()
         self.has_text = False
         self.has_ended = False
 
@@ -145,14 +143,7 @@ class PassReader:
     def _text_added(self, index: int, delta: str) -> Sequence[RunEvent]:
         if not delta:
             return ()
-        self._text_left -= len(delta)
-        if self._text_left < 0:
-            raise failures.too_large()
-        if index not in self._texts:
-            self._texts[index] = GrowingText()
-            if len(self._texts) > MOST_PUT_OUT:
-                raise failures.too_large()
-        self._texts[index].append(delta)
+        self._texts.grow(index, delta)
         if index in self._notes:
             return ()
         return [*self._opened(index), TextDelta("thread.message.delta", delta)]
@@ -231,12 +222,7 @@ class PassReader:
         return ()
 
     def _update(self, name: str | None = None) -> Sequence[RunEvent]:
-        """Tell how the run stands, unless that was the last thing told of it."""
-        name = name or f"thread.run.{self._run.status}"
-        if name == self._told_last:
-            return ()
-        self._told_last = name
-        return [RunUpdate(name, self._run)]
+        return self._told_last.update(self._run, name)
 
 
 def _is_note(item: Item) -> bool:
