@@ -174,6 +174,9 @@ class _Wish:
     is_early: bool = False
 
 
+_Resume = Callable[[Transaction, _Wish], Awaitable[Resumed]]
+
+
 class Resumptions:
     """Two who ask for the same at once get it once.
 
@@ -189,54 +192,49 @@ class Resumptions:
 
         What its end has written is taken back; passes committed before it stand.
         """
-        async with self._database.write() as transaction:
-            wish = await _wish(transaction, team_id, turn_id)
-            if isinstance(wish, Resumed):
-                return wish
-            return await self._grant(
-                transaction,
-                wish,
-                asked_by,
-                lambda: _retry(transaction, wish.place, wish.turn),
-            )
+
+        async def resume(transaction: Transaction, wish: _Wish) -> Resumed:
+            return await _retry(transaction, wish.place, wish.turn)
+
+        return await self._resume(resume, team_id, turn_id, asked_by)
 
     async def go_on(self, team_id: str, turn_id: int, asked_by: str) -> Resumed:
         """Begin a turn that goes on with an incomplete answer, as `asked_by` wants."""
+
+        async def resume(transaction: Transaction, wish: _Wish) -> Resumed:
+            return await _go_on(transaction, wish.place, wish.turn, asked_by)
+
+        return await self._resume(resume, team_id, turn_id, asked_by)
+
+    async def _resume(
+        self, resume: _Resume, team_id: str, turn_id: int, asked_by: str
+    ) -> Resumed:
+        """Let it go on, now or when its end is told; it counts like a question."""
         async with self._database.write() as transaction:
             wish = await _wish(transaction, team_id, turn_id)
             if isinstance(wish, Resumed):
                 return wish
-            return await self._grant(
-                transaction,
-                wish,
-                asked_by,
-                lambda: _go_on(transaction, wish.place, wish.turn, asked_by),
-            )
-
-    async def _grant(
-        self,
-        transaction: Transaction,
-        wish: _Wish,
-        asked_by: str,
-        resume: Callable[[], Awaitable[Resumed]],
-    ) -> Resumed:
-        """Let it go on, now or when its end is told; it counts like a question."""
-        team_id = wish.place.team_id
-        if wish.is_early and wish.turn.resumed_by is not None:
-            return Resumed(Resumption.NOTED)
-        if self._turns_per_hour:
-            asked = await asked_in_last_hour(transaction, team_id, asked_by)
-            if asked >= self._turns_per_hour:
+            if wish.is_early and wish.turn.resumed_by is not None:
+                return Resumed(Resumption.NOTED)
+            if await self._has_asked_enough(transaction, team_id, asked_by):
                 return Resumed(Resumption.TOO_OFTEN)
-        if wish.is_early:
-            note = {"its_team": team_id, "its_turn": wish.turn.id, "by": asked_by}
-            await transaction.execute(_NOTE, note)
-            resumed = Resumed(Resumption.NOTED)
-        else:
-            resumed = await resume()
-        if resumed.resumption in (Resumption.GRANTED, Resumption.NOTED):
-            await note_asking(transaction, team_id, asked_by)
-        return resumed
+            if wish.is_early:
+                note = {"its_team": team_id, "its_turn": turn_id, "by": asked_by}
+                await transaction.execute(_NOTE, note)
+                resumed = Resumed(Resumption.NOTED)
+            else:
+                resumed = await resume(transaction, wish)
+            if resumed.resumption in (Resumption.GRANTED, Resumption.NOTED):
+                await note_asking(transaction, team_id, asked_by)
+            return resumed
+
+    async def _has_asked_enough(
+        self, transaction: Transaction, team_id: str, user_id: str
+    ) -> bool:
+        if not self._turns_per_hour:
+            return False
+        asked = await asked_in_last_hour(transaction, team_id, user_id)
+        return asked >= self._turns_per_hour
 
 
 async def grant_noted(transaction: Transaction, lease: Lease) -> bool:

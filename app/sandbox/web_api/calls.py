@@ -9,6 +9,7 @@ from app.sandbox.core import Core
 from app.sandbox.limits import PER_CHANNEL
 from app.sandbox.records import Channel, ChannelKind, Json, Message, Person
 from app.sandbox.refusal import Refused
+from app.sandbox.shapes import message_json
 from app.sandbox.workspace import TS, Workspace
 
 
@@ -101,6 +102,18 @@ class ApiCall:
         if which.startswith("dm:") or not (is_open or self.workspace.is_bot_in(found)):
             raise Refused("channel_not_found")
         return found
+
+    def shown(self, message: Message, *, with_metadata: bool = True) -> Json:
+        """Return a message as the caller is told of it."""
+        workspace = self.workspace
+        return message_json(
+            message,
+            workspace.people.get(message.user_id),
+            workspace.identity,
+            parent=workspace.message(message.channel_id, message.thread_ts or ""),
+            replies=workspace.replies(message.channel_id, message.ts),
+            with_metadata=with_metadata,
+        )
 
     def own_channel(self, name: str = "channel") -> Channel:
         """Return a channel in which the bot may write; raises Refused."""

@@ -12,7 +12,6 @@ from app.sandbox.checks import (
 )
 from app.sandbox.records import Channel, Edited, Ephemeral, Json, Message
 from app.sandbox.refusal import Refused
-from app.sandbox.shapes import message_json
 from app.sandbox.web_api.calls import ApiCall, Method
 
 _WRITE = ("chat:write",)
@@ -44,7 +43,7 @@ def _post(call: ApiCall) -> Json:
     return {
         "channel": channel.channel_id,
         "ts": posted.ts,
-        "message": _shown(call, posted),
+        "message": call.shown(posted),
     }
 
 
@@ -75,7 +74,7 @@ def _update(call: ApiCall) -> Json:
         "channel": channel.channel_id,
         "ts": changed.ts,
         "text": changed.text,
-        "message": _shown(call, changed),
+        "message": call.shown(changed),
     }
 
 
@@ -180,17 +179,6 @@ def _linked(call: ApiCall, match: re.Match[str]) -> str:
         if person.name == word:
             return f"<@{person.user_id}>"
     return match.group()
-
-
-def _shown(call: ApiCall, message: Message) -> Json:
-    workspace = call.workspace
-    return message_json(
-        message,
-        workspace.people.get(message.user_id),
-        workspace.identity,
-        parent=workspace.message(message.channel_id, message.thread_ts or ""),
-        replies=workspace.replies(message.channel_id, message.ts),
-    )
 
 
 METHODS = {

@@ -2,7 +2,7 @@
 
 from app.sandbox.records import Channel, ChannelKind, Json, Message
 from app.sandbox.refusal import Refused
-from app.sandbox.shapes import channel_json, message_json
+from app.sandbox.shapes import channel_json
 from app.sandbox.web_api.calls import ApiCall, Method
 from app.sandbox.web_api.pages import page
 
@@ -128,23 +128,15 @@ def _between(call: ApiCall, messages: list[Message]) -> list[Message]:
 def _messages(call: ApiCall, messages: list[Message]) -> Json:
     most = _MOST_OF_FEW if call.is_one_a_minute else _MOST
     answer = page(call, messages, "messages", default=min(100, most), most=most)
-    shown = [_shown(call, message) for message in answer["messages"]]
+    with_metadata = call.arguments.flag("include_all_metadata", default=False)
+    shown = [
+        call.shown(message, with_metadata=with_metadata)
+        for message in answer["messages"]
+    ]
     has_more = bool(answer["response_metadata"]["next_cursor"])
     if not has_more:
         del answer["response_metadata"]
     return {**answer, "messages": shown, "has_more": has_more}
-
-
-def _shown(call: ApiCall, message: Message) -> Json:
-    workspace = call.workspace
-    return message_json(
-        message,
-        workspace.people.get(message.user_id),
-        workspace.identity,
-        parent=workspace.message(message.channel_id, message.thread_ts or ""),
-        replies=workspace.replies(message.channel_id, message.ts),
-        with_metadata=call.arguments.flag("include_all_metadata", default=False),
-    )
 
 
 def _shown_channel(call: ApiCall, channel: Channel) -> Json:
