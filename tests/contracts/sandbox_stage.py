@@ -1,6 +1,7 @@
 """What the tests of the sandbox's Slack share."""
 
 import json
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import aiohttp
@@ -56,6 +57,9 @@ class Socket:
         await self.socket.send_json(
             answer if payload is None else answer | {"payload": payload}
         )
+
+
+Connect = Callable[[], Awaitable[Socket]]
 
 
 class Listener:

@@ -27,6 +27,18 @@ async def a_busy_thread(
     return thread, await outbound.post(thread, text_payload(look), may_send=_yes)
 
 
+async def broken_off(
+    sandbox: Sandbox, outbound: Outbound, clock: Clock, key: str
+) -> tuple[SlackThread, str]:
+    """A thread in which the first of two pages was looked through for this key."""
+    thread, ts = await a_busy_thread(sandbox, outbound, before=20)
+    sandbox.limit(READ, per_minute=1, burst=1)
+    with pytest.raises(RateLimited):
+        await outbound.find(thread, key)
+    clock.now += 60
+    return thread, ts
+
+
 def _yes() -> bool:
     return True
 
@@ -54,11 +66,7 @@ async def test_a_search_that_has_ended_is_begun_anew(
     sandbox: Sandbox, slack: AsyncWebClient, clock: Clock
 ) -> None:
     outbound = Outbound(slack)
-    thread, ts = await a_busy_thread(sandbox, outbound, before=20)
-    sandbox.limit(READ, per_minute=1, burst=1)
-    with pytest.raises(RateLimited):
-        await outbound.find(thread, "key2")
-    clock.now += 60
+    thread, ts = await broken_off(sandbox, outbound, clock, "key2")
     assert await outbound.find(thread, "key2") is None
     sandbox.limit(READ, enabled=False)
     assert await outbound.find(thread, "key1") == ts
@@ -69,11 +77,7 @@ async def test_where_slack_forgets_how_far_it_was_it_is_begun_anew(
     sandbox: Sandbox, slack: AsyncWebClient, clock: Clock
 ) -> None:
     outbound = Outbound(slack)
-    thread, ts = await a_busy_thread(sandbox, outbound, before=20)
-    sandbox.limit(READ, per_minute=1, burst=1)
-    with pytest.raises(RateLimited):
-        await outbound.find(thread, "key1")
-    clock.now += 60
+    thread, ts = await broken_off(sandbox, outbound, clock, "key1")
     sandbox.fault(READ, "error", value="invalid_cursor")
     with pytest.raises(SlackUnavailable):
         await outbound.find(thread, "key1")

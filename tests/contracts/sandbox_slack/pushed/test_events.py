@@ -1,59 +1,10 @@
 """What the sandbox tells an app of what happens in the workspace."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-
-import aiohttp
 import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
 from app.sandbox.server import Sandbox
-from tests.contracts.sandbox_stage import GENERAL, Listener, Socket, address
-
-
-@pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    running = await Sandbox.start(retry_scale=0.001, answer_within=0.4)
-    running.limit("*", enabled=False)
-    yield running
-    await running.close()
-
-
-@pytest.fixture
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as opened:
-        yield opened
-
-
-@pytest.fixture
-def slack(sandbox: Sandbox, session: aiohttp.ClientSession) -> AsyncWebClient:
-    return AsyncWebClient(
-        token=sandbox.bot_token,
-        base_url=sandbox.api_url,
-        session=session,
-        retry_handlers=[],
-    )
-
-
-Connect = Callable[[], Awaitable[Socket]]
-
-
-@pytest.fixture
-async def connect(sandbox: Sandbox, session: aiohttp.ClientSession) -> Connect:
-    async def open_one() -> Socket:
-        socket = Socket(await session.ws_connect(await address(sandbox, session)))
-        assert (await socket.next())["type"] == "hello"
-        return socket
-
-    return open_one
-
-
-@pytest.fixture
-async def listener(connect: Connect) -> AsyncIterator[Listener]:
-    listening = Listener(await connect())
-    task = asyncio.create_task(listening.run())
-    yield listening
-    task.cancel()
+from tests.contracts.sandbox_stage import GENERAL, Connect, Listener
 
 
 async def test_a_mention_comes_twice_with_two_ids_and_either_first(
