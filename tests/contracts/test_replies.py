@@ -23,6 +23,7 @@ from tests.contracts.reply_stage import (
     a_run,
     a_turn,
     in_a_house,
+    in_both_ways,
     type_in,
     unchanged,
 )
@@ -204,23 +205,27 @@ def test_more_than_ten_cards_go_on_in_another_message() -> None:
     in_a_house(story)
 
 
-def test_a_card_after_text_starts_a_new_text_part_below_it() -> None:
+@in_both_ways
+def test_a_card_after_text_starts_a_new_text_part_below_it(is_streaming: bool) -> None:
     async def story(house: House) -> None:
         reply = await house.open()
         await type_in(reply, "I'll set it.")
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(1)
         reply.attach(a_change(0))
         reply.start_message("msg_2")
-        await type_in(reply, "It is set.")
+        await type_in(reply, "It is set, as you see.", pace=0.1)
         await reply.finish(DONE)
         assert house.seen == [
             "I'll set it.",
             "1 temperature changed\n▌ Kitchen  22 → *23 °C*  asked by Ana",
-            "It is set.\n— completed · 9 s",
+            "It is set, as you see.\n— completed · 9 s",
         ]
-        assert reply.text == "I'll set it.\n\nIt is set."
+        assert reply.text == "I'll set it.\n\nIt is set, as you see."
+        begun = house.slack.of("chat.startStream")
+        assert len(begun) == (2 if is_streaming else 0)
+        assert house.slack.streams == {}
 
-    in_a_house(story)
+    in_a_house(story, is_streaming=is_streaming)
 
 
 def test_only_the_newest_text_has_the_line_and_the_button() -> None:
@@ -339,17 +344,20 @@ def test_a_reply_without_text_shows_its_line_as_the_text(
     in_a_house(story)
 
 
-def test_the_text_so_far_stays_when_the_turn_is_stopped() -> None:
+@in_both_ways
+def test_the_text_so_far_stays_when_the_turn_is_stopped(is_streaming: bool) -> None:
     async def story(house: House) -> None:
         reply = await house.open()
         await type_in(reply, "Once upon a time **there")
+        # Slack's own Stop ends the stream as well.
+        house.slack.streams.clear()
         stopped = Ending(status=RunStatus.CANCELLED, seconds=4, stopped_by="Ben")
         await reply.finish(stopped)
         assert house.seen == [
             "Once upon a time **there\n— cancelled · stopped by Ben after 4 s\n[Retry]"
         ]
 
-    in_a_house(story)
+    in_a_house(story, is_streaming=is_streaming)
 
 
 @pytest.mark.parametrize("is_tried_again", [False, True])

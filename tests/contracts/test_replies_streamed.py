@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from app.domain import Ending, RunStatus
+from app.domain import RunStatus
 from app.errors import (
     CredentialsRefused,
     EditRefused,
@@ -104,26 +104,6 @@ def test_while_it_grows_the_status_says_what_is_being_done_and_who_waits() -> No
         await reply.finish(DONE)
         assert house.slack.status == ""
         assert house.seen == ["Let me see now.\n— completed · 9 s"]
-
-    streaming(story)
-
-
-def test_a_card_ends_the_stream_and_the_text_goes_on_below_it_in_another() -> None:
-    async def story(house: House) -> None:
-        reply = await house.open()
-        await type_in(reply, "I'll set it.")
-        await asyncio.sleep(1)
-        reply.attach(a_change(0))
-        reply.start_message("m2")
-        await type_in(reply, "It is set, as you see.", pace=0.1)
-        await reply.finish(DONE)
-        assert house.seen == [
-            "I'll set it.",
-            "1 temperature changed\n▌ Kitchen  22 → *23 °C*  asked by Ana",
-            "It is set, as you see.\n— completed · 9 s",
-        ]
-        assert len(house.slack.of(START)) == 2
-        assert house.slack.streams == {}
 
     streaming(story)
 
@@ -324,20 +304,6 @@ def test_a_stream_of_a_dead_process_can_be_taken_back() -> None:
         second = await house.take_over()
         assert await second.withdraw() is None
         assert house.seen == []
-
-    streaming(story)
-
-
-def test_a_stopped_answer_keeps_its_text_and_says_who_stopped_it() -> None:
-    async def story(house: House) -> None:
-        reply = await house.open()
-        await type_in(reply, "Once upon a time **there")
-        house.slack.streams.clear()
-        stopped = Ending(status=RunStatus.CANCELLED, seconds=4, stopped_by="Ben")
-        await reply.finish(stopped)
-        assert house.seen == [
-            "Once upon a time **there\n— cancelled · stopped by Ben after 4 s\n[Retry]"
-        ]
 
     streaming(story)
 
