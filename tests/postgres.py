@@ -17,6 +17,21 @@ import asyncpg
 # What a power cut would destroy is thrown away after the tests anyhow.
 _CARELESS = ("fsync", "synchronous_commit", "full_page_writes")
 
+# Of the few rows that a test leaves this takes a tenth of what TRUNCATE takes, and it
+# takes them in any order, as foreign keys are not looked at.
+_DELETE_ALL = """
+SET session_replication_role = replica;
+DO $$
+DECLARE its record;
+BEGIN
+    FOR its IN SELECT tablename FROM pg_tables
+        WHERE schemaname = 'public' AND tablename <> 'alembic_version'
+    LOOP
+        EXECUTE format('DELETE FROM %I', its.tablename);
+    END LOOP;
+END $$
+"""
+
 NewDatabase = Callable[..., str]
 
 
@@ -93,10 +108,5 @@ async def _empty(url: str) -> None:
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
-    tables = await connection.fetch(
-        "SELECT quote_ident(tablename) AS name FROM pg_tables"
-        " WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
-    )
-    names = ", ".join(table["name"] for table in tables)
-    await connection.execute(f"TRUNCATE {names}")
+    await connection.execute(_DELETE_ALL)
     await connection.close()
