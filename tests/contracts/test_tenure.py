@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -237,8 +238,10 @@ async def test_the_end_of_each_outage_is_told_once(
     keeping.cancel()
     await tenure.end()
 
-    told = [each for each in caplog.messages if each == "the database answers again"]
-    assert len(told) == 2
+    # A slow machine may see more outages than were asked for.
+    said = [each for each in caplog.messages if "the database" in each]
+    ends = [each for each, _ in groupby(said)].count("the database answers again")
+    assert said.count("the database answers again") == ends >= 2
 
 
 async def test_who_is_dead_itself_reaps_nobody(database: Database) -> None:
