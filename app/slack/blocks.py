@@ -39,20 +39,10 @@ _LABELS = {
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """One button; it says which turn it is about, or for Answer now which note.
-
-    Where a doubt of the turn is to be decided it says which.
-    """
+    """One button; it says which turn it is about, or for Answer now which note."""
 
     action: Action
     turn_id: int
-    doubt_no: int | None = None
-
-    @property
-    def value(self) -> str:
-        """What comes back with a click."""
-        doubt = "" if self.doubt_no is None else f".{self.doubt_no}"
-        return f"{self.turn_id}{doubt}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,9 +144,11 @@ def _fallback(look: TextLook) -> str:
     return escape_mrkdwn(look.about or "On it")
 
 
-def button_row(*buttons: Button) -> dict[str, Any]:
-    """The block for some buttons."""
-    return {"type": "actions", "elements": [_element(each) for each in buttons]}
+def button_row(*buttons: Button, block_id: str | None = None) -> dict[str, Any]:
+    """The block for some buttons; its `block_id` comes back with a click."""
+    its_id = {} if block_id is None else {"block_id": block_id}
+    elements = [_element(each) for each in buttons]
+    return {"type": "actions", **its_id, "elements": elements}
 
 
 def _element(button: Button) -> dict[str, Any]:
@@ -164,7 +156,7 @@ def _element(button: Button) -> dict[str, Any]:
     return {
         "type": "button",
         "action_id": button.action.value,
-        "value": button.value,
+        "value": str(button.turn_id),
         "text": {"type": "plain_text", "text": label, "emoji": False},
     }
 

@@ -15,6 +15,9 @@ from app.slack.gate import MOST_CALLED, call_to
 from app.slack.status_line import duration
 from app.slack.text import escape_mrkdwn
 
+# What the row of buttons under a question is called, before the doubt's number.
+DOUBT_BLOCK = "doubt."
+
 _LONG_FAILURE = 60.0
 
 
@@ -79,8 +82,10 @@ def lost(people: tuple[str, ...], turn_id: int) -> Note:
 def question(doubt: Doubt, people: tuple[str, ...], turn_id: int) -> Note:
     """What people are asked when nobody but them can decide."""
     buttons = button_row(
-        Button(Action.CHECK, turn_id, doubt.number),
-        Button(Action.LEAVE, turn_id, doubt.number),
+        Button(Action.CHECK, turn_id),
+        Button(Action.LEAVE, turn_id),
+        # Beside the turn, as processes of an earlier version read nothing else there.
+        block_id=f"{DOUBT_BLOCK}{doubt.number}",
     )
     return Note(
         about=About.DOUBT + doubt.number,

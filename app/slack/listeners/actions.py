@@ -11,9 +11,11 @@ from app.slack.blocks import Action
 from app.slack.bot import Bot
 from app.slack.clicks import Click, Clicks
 from app.slack.incoming import valid_ts
+from app.slack.notes import DOUBT_BLOCK
 from app.slack.payloads import Payload, objects_at, text_at
 
-_ABOUT = re.compile(r"([0-9]{1,18})(?:\.([0-9]{1,9}))?")
+_TURN_ID = re.compile(r"[0-9]{1,18}")
+_DOUBT = re.compile(re.escape(DOUBT_BLOCK) + r"([0-9]{1,9})")
 _ID = re.compile(r"[A-Z][A-Z0-9]{1,31}")
 
 
@@ -37,8 +39,9 @@ def _listen_to(bolt: AsyncApp, bot: Bot, clicks: Clicks, action: Action) -> None
 
 def read_click(body: Payload, bot: Bot) -> Click | None:
     """Return what a click on a button says, None when it is not one of ours."""
-    values = [text_at(action, "value") for action in objects_at(body, "actions")]
-    about = _ABOUT.fullmatch(values[0] or "") if values else None
+    action = next(iter(objects_at(body, "actions")), {})
+    turn_id = text_at(action, "value")
+    doubt = _DOUBT.fullmatch(text_at(action, "block_id") or "")
     channel_id = text_at(body, "channel", "id") or text_at(
         body, "container", "channel_id"
     )
@@ -48,11 +51,10 @@ def read_click(body: Payload, bot: Bot) -> Click | None:
         or text_at(body, "message", "ts")
     )
     user_id = text_at(body, "user", "id")
-    if not (about and channel_id and user_id and valid_ts(thread_ts) and thread_ts):
+    if not (turn_id and channel_id and user_id and valid_ts(thread_ts) and thread_ts):
         return None
-    if not _ID.fullmatch(user_id):
+    if not (_TURN_ID.fullmatch(turn_id) and _ID.fullmatch(user_id)):
         return None
-    turn_id, doubt_no = about.groups()
     thread = SlackThread(
         team_id=bot.team_id, channel_id=channel_id, thread_ts=thread_ts
     )
@@ -62,5 +64,5 @@ def read_click(body: Payload, bot: Bot) -> Click | None:
         turn_id=int(turn_id),
         user_id=user_id,
         user_team_id=user_team_id,
-        doubt_no=int(doubt_no) if doubt_no else None,
+        doubt_no=int(doubt[1]) if doubt else None,
     )

@@ -24,12 +24,33 @@ def test_a_click_on_a_decision_names_the_doubt() -> None:
     doubt = Doubt(3, "I can't tell.")
     blocks = note_payload(question(doubt, ("U1",), 42), "key1").blocks
     payload = recorded("block_actions_stop")
-    payload["actions"][0]["value"] = blocks[1]["elements"][0]["value"]
+    row = blocks[1]
+    payload["actions"][0] |= {**row["elements"][0], "block_id": row["block_id"]}
 
     click = read_click(payload, BOT)
 
     assert click is not None
     assert (click.turn_id, click.doubt_no) == (42, 3)
+
+
+def test_the_buttons_of_a_question_name_the_turn_as_in_earlier_versions() -> None:
+    doubt = Doubt(3, "I can't tell.")
+    blocks = note_payload(question(doubt, ("U1",), 42), "key1").blocks
+
+    values = [button["value"] for button in blocks[1]["elements"]]
+
+    assert values == ["42", "42"]
+
+
+@pytest.mark.parametrize("name", ["aB3x", "doubt.", "doubt.x", "doubt.3.1", 3, None])
+def test_buttons_of_an_earlier_version_name_no_doubt(name: object) -> None:
+    payload = recorded("block_actions_stop")
+    payload["actions"][0]["block_id"] = name
+
+    click = read_click(payload, BOT)
+
+    assert click is not None
+    assert (click.turn_id, click.doubt_no) == (42, None)
 
 
 @pytest.mark.parametrize(
