@@ -131,6 +131,8 @@ class Replica:
             armed = self._armed
             process = await self._begin(armed)
             self._process = process
+            if self._is_over:  # said while it began, so it heard nothing
+                self._send(signal.SIGKILL)
             reading = asyncio.create_task(self._read(process))
             code = await process.wait()
             await reading
