@@ -1,6 +1,15 @@
 """How often somebody has asked of late, with words or with a button."""
 
-from sqlalchemy import bindparam, delete, func, insert, select
+from sqlalchemy import (
+    ColumnClause,
+    String,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal_column,
+    select,
+)
 
 from app.domain import Outcome
 from app.storage.database import Database, Transaction
@@ -36,6 +45,27 @@ _FORGET = delete(askings).where(
     askings.c.asked_at <= Database.now - _HOUR,
 )
 _NOTE = insert(askings).values(asked_at=Database.now)
+
+# Beside the locks of one number, of which the schema has one.
+_PEOPLE: ColumnClause[int] = literal_column("7316")
+_HOLD = select(
+    func.pg_advisory_xact_lock(
+        _PEOPLE,
+        func.hashtext(
+            bindparam("team_id", type_=String)
+            + "/"
+            + bindparam("user_id", type_=String)
+        ),
+    )
+)
+
+
+async def hold_askings(transaction: Transaction, team_id: str, user_id: str) -> None:
+    """Let nobody else count or note what a person asks before the transaction ends."""
+    # SQLite has one writer.
+    if transaction.dialect.name != "sqlite":
+        its = {"team_id": team_id, "user_id": user_id}
+        await transaction.execute(_HOLD, its)
 
 
 async def asked_in_last_hour(

@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, case, delete, func, insert, or_, select, updat
 
 from app.domain import Lease, Outcome, PartKind, RunStatus, Surface, TurnState
 from app.errors import UNCONFIRMED
-from app.storage.askings import asked_in_last_hour, note_asking
+from app.storage.askings import asked_in_last_hour, hold_askings, note_asking
 from app.storage.database import Database, Transaction
 from app.storage.places import Place, hold_place
 from app.storage.tables import (
@@ -233,6 +233,8 @@ class Resumptions:
     ) -> bool:
         if not self._turns_per_hour:
             return False
+        # Of several buttons pressed at once each would count without the others.
+        await hold_askings(transaction, team_id, user_id)
         asked = await asked_in_last_hour(transaction, team_id, user_id)
         return asked >= self._turns_per_hour
 

@@ -393,6 +393,26 @@ async def test_each_time_that_something_is_tried_again_counts_like_a_question(
     assert await queue.claim() == []
 
 
+async def test_of_buttons_pressed_at_once_no_more_are_heeded_than_are_left(
+    queue: Queue, database: Database
+) -> None:
+    cut = []
+    for number in range(4):
+        await queue.add(said("a story", mention=True, channel=f"C{number}"))
+        turn = await queue.claim_one()
+        await queue.store.finish(turn.lease, CUT, TurnState.DONE)
+        cut.append(turn.turn_id)
+    resumptions = Resumptions(database, turns_per_hour=5)
+
+    resumed = await asyncio.gather(
+        *(resumptions.go_on(TEAM, turn_id, ANA) for turn_id in cut)
+    )
+
+    granted = [each for each in resumed if each.resumption is Resumption.GRANTED]
+    assert len(granted) == 1
+    assert await queue.store.wanted_in_last_hour(TEAM, ANA) == 5
+
+
 async def test_a_click_that_waits_for_the_end_to_be_told_counts_once(
     queue: Queue, database: Database
 ) -> None:
