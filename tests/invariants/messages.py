@@ -17,6 +17,7 @@ from tests.invariants.histories import (
 
 # The database's clock is read some moments after the claim began.
 _SAME_MOMENT = 0.05
+_ACTIVE = ("asked", "running", "waiting")
 
 
 def acknowledged_is_kept(
@@ -88,9 +89,7 @@ def in_order(db: Stored, slack: SlackHistory, model: ModelHistory) -> list[Broke
     """
     broken = []
     for turns in _by_conversation(db).values():
-        active = [
-            each["id"] for each in turns if each["state"] in ("running", "waiting")
-        ]
+        active = [each["id"] for each in turns if each["state"] in _ACTIVE]
         if len(active) > 1:
             says = f"turns {active} of one conversation run at once"
             broken.append(Broken(rule="I4", says=says))

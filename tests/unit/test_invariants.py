@@ -228,6 +228,12 @@ BREAKS: dict[str, tuple[str, Break]] = {
         ),
     ),
     "an older message is answered later": ("I4", answered_late),
+    "an answer is asked for again beside one that is under way": (
+        "I4",
+        lambda w: w["tables"]["turns"].extend(
+            [turn(id=2, state="asked"), turn(id=3, state="running")]
+        ),
+    ),
     "a turn asks out of order": (
         "I4",
         lambda w: w["tables"]["thread_items"].append(
