@@ -130,9 +130,7 @@ class Replica:
         while not self._is_over:
             armed = self._armed
             process = await self._begin(armed)
-            self._process = process
-            if self._is_over:  # said while it began, so it heard nothing
-                self._send(signal.SIGKILL)
+            self._has_begun(process)
             reading = asyncio.create_task(self._read(process))
             code = await process.wait()
             await reading
@@ -161,6 +159,11 @@ class Replica:
                 # Ctrl-C is for the storm, which then ends them all.
                 start_new_session=True,
             )
+
+    def _has_begun(self, process: Process) -> None:
+        self._process = process
+        if self._is_over:  # said while it began, so it heard nothing
+            self._send(signal.SIGKILL)
 
     async def _read(self, process: Process) -> None:
         if process.stdout:
