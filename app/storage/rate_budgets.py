@@ -1,9 +1,10 @@
 """How often Slack may be called: one budget for all processes, kept over restarts.
 
 On Postgres a budget is a bucket of tokens in one row for each (team, method), out of
-which processes borrow. What they hold counts as if it were still in there, so all of
-them together can never send more than one bucket allows; what a dead process held is
-not given to others, it merely stops to count.
+which processes borrow, also such as will have grown at some moment soon. What they hold
+counts as if it were still in there, so all of them together can never send more than
+one bucket allows; what a dead process held is not given to others, it merely stops to
+count.
 """
 
 from collections.abc import Sequence
@@ -46,10 +47,13 @@ class Learnt:
 class Request:
     """A process asks for tokens, and says what it has seen since it asked last.
 
-    It has `held` left of those that it was lent, gives `returned` back, has made `sent`
-    calls with others and `alone` calls without any. It wants to have `wanted`, of which
-    `must` are for what can't wait: for that everybody's `reserve` is kept. The rest is
-    shared by `demand`, which is above 0. Tokens are lent for `keep` seconds.
+    It has `held` left of those that it was lent and gives `returned` back, among them
+    all that were promised and are not there yet. So many seconds ago it has `sent` each
+    of its calls, and it made `alone` calls without a token. It wants to have `wanted`
+    that are there `soon`, in so many seconds; for the first `lasting` of them it would
+    wait longer. The first `must` are for what can't wait: for that everybody's
+    `reserve` is kept. Its `demand` is told to the others. Tokens are lent for `keep`
+    seconds.
 
     If Slack has refused calls, at the rate `refused_at`, the limit was cut to
     `cut_rate` and `cut_burst`, and for `pause` seconds there should be no call; since
@@ -57,12 +61,14 @@ class Request:
     """
 
     holder: str
-    held: float
-    returned: float
-    sent: int
+    held: int
+    returned: int
+    sent: tuple[float, ...]
     alone: int
-    wanted: float
-    must: float
+    wanted: int
+    soon: float
+    lasting: int
+    must: int
     demand: float
     reserve: float
     keep: float
@@ -78,13 +84,15 @@ class Request:
 class Loan:
     """What a process has after it asked.
 
-    `held` are its tokens, `share` (0 to 1) is its part of the demand, `replicas` are
-    all processes that live, at least 1; `left` are the tokens that nobody has; `calls`
-    are those of the last minute, everybody's.
+    `held` are its tokens, `promised` the seconds after which it has each one more;
+    `others` is the demand of all others, `replicas` are all processes that live, at
+    least 1; `left` are the tokens that nobody has, less than none if more are promised
+    than there are; `calls` are those of the last minute, everybody's.
     """
 
-    held: float
-    share: float
+    held: int
+    promised: tuple[float, ...]
+    others: float
     replicas: int
     left: float
     calls: int
@@ -169,6 +177,7 @@ class RateBudgets:
             "burst": its.burst,
             "refused_at": its.refused_at,
             "tokens": its.burst,
+            "owed": 0.0,
             "as_of": self._clock,
             "blocked_until": self._clock + its.blocked_for,
             "saved_until": 0.0,
@@ -179,8 +188,9 @@ class RateBudgets:
 
 def _loan(row: Row[Any]) -> Loan:
     return Loan(
-        held=row.held,
-        share=row.share,
+        held=int(row.held),
+        promised=tuple(sorted(row.waits)),
+        others=row.demand,
         replicas=max(row.living, row.others + 1),
         left=row.left,
         calls=int(row.in_minute),

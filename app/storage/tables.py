@@ -369,6 +369,7 @@ rate_budgets = Table(
     Column("burst", Double, nullable=False),
     Column("refused_at", Double, nullable=False),
     Column("tokens", Double, nullable=False),
+    Column("owed", Double, nullable=False, server_default="0"),
     Column("as_of", Double, nullable=False),
     Column("blocked_until", Double, nullable=False),
     Column("saved_until", Double, nullable=False),

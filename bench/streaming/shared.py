@@ -15,7 +15,10 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Double, bindparam
 
+from app.slack.replies.budget import RATES, Bucket
 from app.slack.replies.lending import LentBudgets
+from app.slack.replies.message import Method
+from app.slack.replies.workspaces import BucketOf
 from app.storage.database import Database
 from app.storage.rate_budgets import BudgetKey, Learnt, Loan, RateBudgets, Request
 from bench.streaming.ours import Ours, Pens, SimulatedOutbound, replies_of
@@ -69,6 +72,17 @@ class _SimulatedBudgets(RateBudgets):
         return loan
 
 
+def _bucket_of(lent: LentBudgets, slack: FakeSlack) -> BucketOf:
+    """Of the statuses, a third of all statements, everybody has more than enough."""
+
+    def bucket_of(team_id: str, method: Method) -> Bucket:
+        if method is Method.STATUS:
+            return Bucket(RATES[method], slack.now())
+        return lent.bucket_of(team_id, method)
+
+    return bucket_of
+
+
 @contextmanager
 def _connected(url: str) -> Iterator[tuple[_Aside, Database]]:
     aside = _Aside()
@@ -94,7 +108,8 @@ async def sharing(
             for number in range(len(loads))
         ]
         processes = [
-            replies_of(slack, outbound, bucket_of=each.bucket_of) for each in lent
+            replies_of(slack, outbound, bucket_of=_bucket_of(each, slack))
+            for each in lent
         ]
         whose = list(
             itertools.chain(

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from app.slack.replies.learnt_rate import LearntRate, Rate
 from app.slack.replies.message import Method
@@ -30,6 +31,22 @@ RATES = {
 _ROUNDING = 1e-9
 # Slack may count by the minute; calls are on their way for a while, not all as long.
 _MINUTE = 60.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crowd:
+    """Who wants calls of one method.
+
+    So many messages are `waiting`, of which `urgent` ones should not; `growing` replies
+    are in view and will want edits, `writing` ones are not at their end. For the ends
+    `reserve` tokens are to be kept.
+    """
+
+    urgent: int = 0
+    waiting: int = 0
+    growing: int = 0
+    writing: int = 0
+    reserve: float = 0.0
 
 
 def _unheard() -> None:
@@ -77,8 +94,8 @@ class Bucket:
         """Which part of what all processes may do together is this one's."""
         return 1.0
 
-    def expect(self, now: float, urgent: int, usual: int, reserve: float) -> None:
-        """Be told how many calls can't wait, how many may follow, what to reserve."""
+    def expect(self, now: float, crowd: Crowd) -> None:
+        """Be told who waits for tokens, and who soon will."""
 
     def ready_at(self, now: float, need: float = 1.0) -> float:
         """When `need` tokens are there, if nobody takes any before.

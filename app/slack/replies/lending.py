@@ -13,8 +13,9 @@ from app.slack.replies.message import Method
 from app.storage.rate_budgets import BudgetKey, Learnt, RateBudgets, Request
 from app.turns.side_tasks import SideTasks
 
-# Seconds after which a process goes on with a share of its own.
-_SILENCE = 0.15
+# Seconds after which a process goes on with a share of its own. How many share it does
+# not know before the first answer, which takes longer, too.
+_SILENCE, _FIRST = 0.15, 0.5
 # Timers may fire a hair early, and would then be set again for no time at all.
 _TICK = 0.001
 # Beside all else that a process writes.
@@ -93,7 +94,8 @@ class LentBudgets:
 
     async def _ask(self, bucket: LentBucket) -> None:
         loop = asyncio.get_running_loop()
-        impatience = loop.call_later(_SILENCE, lambda: bucket.go_alone(self._now()))
+        silence = _SILENCE if bucket.has_heard else _FIRST
+        impatience = loop.call_later(silence, lambda: bucket.go_alone(self._now()))
         try:
             async with self._places:
                 loan = await self._budgets.lend(

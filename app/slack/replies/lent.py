@@ -1,34 +1,35 @@
 """A bucket whose tokens are lent by one that all processes share."""
 
+from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import inf
 
-from app.slack.replies.budget import RATES, Bucket
+from app.slack.replies.budget import RATES, Bucket, Crowd
 from app.slack.replies.learnt_rate import Rate
 from app.slack.replies.message import Method
 from app.storage.rate_budgets import BudgetKey, Learnt, Loan, Request
 
-# Seconds from one request to the next while tokens are wanted. For what can't wait a
-# few may come sooner, one more in each so many seconds.
+# Seconds from one request to the next while tokens are wanted, in the long run. A few
+# may come sooner, the last of them only for what can't wait.
 PACE = 2.0
-_SOONER, _AGAIN = 3.0, 4.0
+_SOONER = 3.0
 # Seconds for which tokens are lent. The one that is kept for the next sign of a quiet
 # workspace is kept longer, where not much of a burst is kept in that way.
 _KEEP, _KEEP_ONE = 6.0, 600.0
 _ONES = 0.25
-# A growing message may be edited so often until tokens are asked for again.
-_EDITS = 2
-_SOONEST = 0.25
+# A growing message may be edited so often until tokens are asked for again, if no
+# other process writes any.
+_EDITS = 3
+_NOBODY = Crowd()
 _LEAST_DEMAND = 0.01
-_ROUNDING = 1e-9
 
 
 @dataclass(slots=True)
 class _News:
     """What the other processes have not heard yet."""
 
-    sent: int = 0
+    calls: list[float] = field(default_factory=list)
     alone: int = 0
     cut_rate: float | None = None
     cut_burst: float | None = None
@@ -52,7 +53,9 @@ class LentBucket(Bucket):
         "_asked",
         "_asked_at",
         "_calls_lately",
+        "_crowd",
         "_documented",
+        "_foreseen",
         "_held",
         "_holder",
         "_is_alone",
@@ -60,13 +63,13 @@ class LentBucket(Bucket):
         "_news",
         "_not_before",
         "_patience",
+        "_promised",
         "_quiet_until",
         "_replicas",
-        "_reserve",
-        "_share",
+        "_theirs",
         "_until",
         "_urgent",
-        "_usual",
+        "_void",
         "key",
         "wake",
     )
@@ -83,13 +86,14 @@ class LentBucket(Bucket):
         super().__init__(self._documented, 0.0)
         self.key = key
         self.wake = wake
-        self._share = 1.0
+        self._theirs = 0.0
         self._holder = holder
         self._replicas = replicas
-        self._held, self._until = 0.0, -inf
-        self._urgent, self._usual, self._reserve = 0, 0, 0.0
+        self._held, self._void, self._until = 0, 0, -inf
+        self._promised: list[float] = []
+        self._crowd, self._urgent = _NOBODY, 0
         self._active_at, self._asked_at = -inf, -inf
-        self._quiet_until, self._not_before = -inf, -inf
+        self._quiet_until, self._not_before, self._foreseen = -inf, -inf, 0
         self._patience = _SOONER
         self._asked: Request | None = None
         self._news = _News()
@@ -100,17 +104,24 @@ class LentBucket(Bucket):
     @property
     def per_second(self) -> float:
         """The calls a second that are this process's part."""
-        return self.rate.per_second * self._share
+        return self.rate.per_second * self.share
+
+    @property
+    def has_heard(self) -> bool:
+        """Whether the lender has ever answered."""
+        return self._until > -inf
 
     @property
     def share(self) -> float:
         """Which part of what all processes may do together is this one's."""
-        return self._share
+        mine = max(1, self._crowd.writing)
+        return mine / (mine + self._theirs)
 
-    def expect(self, now: float, urgent: int, usual: int, reserve: float) -> None:
-        """Be told how many calls can't wait, how many may follow, what to reserve."""
-        self._urgent, self._usual, self._reserve = urgent, usual, reserve
-        if urgent or usual:
+    def expect(self, now: float, crowd: Crowd) -> None:
+        """Be told who waits for tokens, and who soon will."""
+        self._crowd, self._urgent = crowd, crowd.urgent
+        self._is_waited_for = False
+        if crowd.waiting or crowd.writing:
             self._active_at = now
             self.wake(self)
 
@@ -126,15 +137,17 @@ class LentBucket(Bucket):
         if need <= 1.0:
             self._urgent = max(self._urgent, 1)
         self.wake(self)
+        promised = self._promised[0] if self._promised else inf
         if self._alone and self._is_alone:
-            return self._alone.ready_at(now)
-        return inf
+            return min(promised, self._alone.ready_at(now))
+        return promised
 
     def take(self, now: float) -> None:
         """Use one token."""
         if self._has_token(now):
             self._held -= 1
-            self._news.sent += 1
+            self._foreseen = max(0, self._foreseen - 1)
+            self._news.calls.append(now)
         elif self._alone:
             self._alone.take(now)
             self._news.alone += 1
@@ -144,8 +157,8 @@ class LentBucket(Bucket):
     def give_back(self) -> None:
         """Return a token that was taken and not used."""
         # What the others have heard of is gone.
-        if self._news.sent:
-            self._news.sent -= 1
+        if self._news.calls:
+            self._news.calls.pop()
             self._held += 1
 
     def succeeded(self, now: float) -> None:
@@ -174,7 +187,9 @@ class LentBucket(Bucket):
         """Let nothing through before `until`; what was lent is void then."""
         if until > self._quiet_until:
             self._quiet_until = until
-            self._held = 0.0
+            self._void += self._held + len(self._promised)
+            self._held = self._foreseen = 0
+            self._promised.clear()
 
     def is_full(self, now: float) -> bool:
         """Whether nothing would be lost by forgetting this bucket."""
@@ -185,35 +200,41 @@ class LentBucket(Bucket):
         if self._asked:
             return inf
         if self._news.pause_until > now:
-            return self._may_ask_soon_at(now)
-        if not self._has_token(now) and self._is_wanted:
-            soon = self._may_ask_soon_at(now) if self._urgent else self._asked_at + PACE
-            return max(soon, self._quiet_until, self._not_before)
-        if self._held > self._kept(now) or self._news != _News():
+            return self._may_ask_at(now)
+        has_token = self._has_token(now)
+        if self._urgent > self._foreseen and not has_token:
+            return max(self._may_ask_at(now), self._quiet_until)
+        if self._held + len(self._promised) < self._least:
+            return max(self._may_ask_at(now, 1.0), self._quiet_until, self._not_before)
+        if self._has_surplus(now) or self._news != _News():
             return max(self._active_at, self._asked_at) + PACE
         return inf
 
     def request(self, now: float) -> Request:
         """Ask; nothing else is due from now on until it has `got` an answer."""
-        is_idle = not self._is_wanted and now - self._active_at >= PACE
-        wanted, must = (self._kept(now), 0.0) if is_idle else self._wanted(now)
-        is_soon = now < self._asked_at + PACE
-        self._patience = self._patience_at(now) - is_soon
+        is_idle = not self._least and now - self._active_at >= PACE
+        self._has_token(now)
+        wanted = self._kept(now) if is_idle else self._wanted()
+        self._patience = self._patience_at(now) - 1
         self._asked_at = now
-        returned = max(0.0, self._held - wanted)
-        self._held -= returned
+        surplus = max(0, self._held - wanted)
+        returned = surplus + len(self._promised) + self._void
+        self._void = 0
+        self._held -= surplus
+        self._promised.clear()
         news, self._news = self._news, _News()
-        crowd = max(1, self._urgent + self._usual)
         self._asked = Request(
             holder=self._holder,
             held=self._held,
             returned=returned,
-            sent=news.sent,
+            sent=tuple(now - at for at in news.calls),
             alone=news.alone,
             wanted=wanted,
-            must=must,
-            demand=_LEAST_DEMAND if is_idle else crowd,
-            reserve=0.0 if is_idle else self._reserve,
+            soon=PACE,
+            lasting=0 if is_idle else self._least,
+            must=0 if is_idle else min(self._urgent, wanted),
+            demand=_LEAST_DEMAND if is_idle else max(1, self._crowd.writing),
+            reserve=0.0 if is_idle else self._crowd.reserve,
             keep=_KEEP_ONE if is_idle else _KEEP,
             pause=max(0.0, news.pause_until - now),
             cut_rate=news.cut_rate,
@@ -226,12 +247,12 @@ class LentBucket(Bucket):
 
     def farewell(self, now: float) -> Request | None:
         """Give everything back; None if there is nothing to say, or nobody hears it."""
-        if self._is_alone or (not self._held and self._news == _News()):
+        has_any = self._held or self._promised
+        if self._is_alone or (not has_any and self._news == _News()):
             return None
-        self._active_at = -inf
         request = self.request(now)
         returned = request.returned + request.held
-        return replace(request, held=0.0, returned=returned, wanted=0.0, keep=0.0)
+        return replace(request, held=0, returned=returned, wanted=0, must=0, keep=0.0)
 
     def got(self, now: float, loan: Loan) -> None:
         """Hear what was lent, and what the others have learnt."""
@@ -239,10 +260,14 @@ class LentBucket(Bucket):
         if asked is None:
             return
         self._is_alone = False
-        self._held = max(0.0, self._held + loan.held - asked.held)
+        self._held = max(0, self._held + loan.held - asked.held)
+        self._promised = [now + each for each in loan.promised]
+        self._foreseen = asked.must
+        # Who was told that there is nothing hears the same if it asks again at once.
+        is_short = self._held + len(self._promised) < asked.lasting
+        self._not_before = now + PACE if is_short else -inf
         self._until = self._asked_at + asked.keep
-        # Who is idle is given next to nothing; who begins again hears how things are.
-        self._share = 1.0 if asked.demand < 1 else loan.share
+        self._theirs = loan.others
         self._replicas = loan.replicas
         self._calls_lately = loan.calls
         self._learn(loan.learnt)
@@ -251,10 +276,8 @@ class LentBucket(Bucket):
             self.on_change()
         if self._has_token(now):
             self._is_waited_for, self._urgent = False, 0
+        if self._held or self._promised:
             self.on_change()
-            return
-        missing = (1.0 - self._held - loan.left) / self.rate.per_second
-        self._not_before = now + min(max(missing, _SOONEST), PACE)
 
     def got_nothing(self, now: float) -> None:
         """Hear that nobody answers: what has to be told is told the next time."""
@@ -263,7 +286,7 @@ class LentBucket(Bucket):
             return
         news = self._news
         self._news = _News(
-            sent=news.sent + asked.sent,
+            calls=[*(self._asked_at - each for each in asked.sent), *news.calls],
             alone=news.alone + asked.alone,
             cut_rate=news.cut_rate or asked.cut_rate,
             cut_burst=news.cut_burst or asked.cut_burst,
@@ -291,29 +314,38 @@ class LentBucket(Bucket):
             self.rate.refused_at = learnt.refused_at
             self.rate.burst = learnt.burst + self._news.burst_up
 
-    def _wanted(self, now: float) -> tuple[float, float]:
-        """How many tokens to have, and how many of them can't wait."""
-        crowd = 1 + self._urgent + _EDITS * self._usual
-        wanted = min(float(crowd), self.burst)
-        return wanted, 0.0 if self._has_token(now) else min(self._urgent, wanted)
+    def _wanted(self) -> int:
+        """How many tokens to have, if they are there soon."""
+        crowd, are_others = self._crowd, self._theirs >= 1
+        usual = max(crowd.growing, crowd.waiting - crowd.urgent)
+        edits = usual if are_others else _EDITS * usual
+        lately = len(self._news.calls)
+        return min(self._urgent + max(1, edits, lately), int(self.burst))
 
     @property
-    def _is_wanted(self) -> bool:
-        """Whether somebody waits, or is likely to come."""
-        return self._is_waited_for or self._usual > 0
+    def _least(self) -> int:
+        """For how many calls somebody waits, or soon will."""
+        crowd = self._crowd
+        return max(crowd.waiting, crowd.growing, int(self._is_waited_for))
 
-    def _kept(self, now: float) -> float:
+    def _has_surplus(self, now: float) -> bool:
+        return self._held + len(self._promised) > max(self._least, self._kept(now))
+
+    def _kept(self, now: float) -> int:
         many = self._replicas > self._documented.burst * _ONES
-        return 0.0 if many or not self._has_token(now) else 1.0
+        return 0 if many or not self._has_token(now) else 1
 
     def _has_token(self, now: float) -> bool:
-        if self._held and self._until <= now:
-            self._held = 0.0
-        return self._held >= 1 - _ROUNDING
+        if self._until <= now:
+            self._held = self._void = self._foreseen = 0
+            self._promised.clear()
+        there = bisect_right(self._promised, now)
+        self._held += there
+        del self._promised[:there]
+        return self._held > 0
 
     def _patience_at(self, now: float) -> float:
-        return min(_SOONER, self._patience + (now - self._asked_at) / _AGAIN)
+        return min(_SOONER, self._patience + (now - self._asked_at) / PACE)
 
-    def _may_ask_soon_at(self, now: float) -> float:
-        soon = now + max(0.0, 1.0 - self._patience_at(now)) * _AGAIN
-        return min(soon, self._asked_at + PACE)
+    def _may_ask_at(self, now: float, kept: float = 0.0) -> float:
+        return now + max(0.0, 1.0 + kept - self._patience_at(now)) * PACE

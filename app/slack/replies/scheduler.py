@@ -209,7 +209,6 @@ class EditScheduler:
         return is_first and not self.load(message.team_id).is_painted(growth)
 
     def _serve(self, lane: Lane, now: float) -> None:
-        lane.bucket.expect(now, *lane.crowd())
         while lane.ready:
             priority, _, _, stamp, message = lane.ready[0]
             if message.stamp != stamp:
@@ -220,11 +219,12 @@ class EditScheduler:
                 if at < lane.wakes_at:
                     lane.wakes_at = at
                     self._at(at, 0, lane)
-                return
+                break
             heapq.heappop(lane.ready)
             if self._takes_place(message, now):
                 lane.bucket.take(now)
                 self._launch(message, lane)
+        lane.bucket.expect(now, lane.crowd())
 
     def _takes_place(self, message: Message, now: float) -> bool:
         """Use the channel's own budget for a post, or wait until it is there."""
@@ -304,7 +304,7 @@ class EditScheduler:
 
     def _expect_edits(self, team_id: str) -> None:
         lane = self._places.lane(team_id, Method.UPDATE)
-        lane.bucket.expect(self._now(), *lane.crowd())
+        lane.bucket.expect(self._now(), lane.crowd())
 
     def _local_bucket(self, _team_id: str, method: Method) -> Bucket:
         return Bucket(RATES[method], self._now())

@@ -6,7 +6,7 @@ under way nothing is kept that would be the same if it were made anew.
 
 from collections.abc import Callable
 
-from app.slack.replies.budget import POSTS_PER_CHANNEL, Bucket
+from app.slack.replies.budget import POSTS_PER_CHANNEL, Bucket, Crowd
 from app.slack.replies.load import Load
 from app.slack.replies.message import Message, Method, Priority
 
@@ -40,16 +40,21 @@ class Lane:
             return 1.0
         return 1.0 + min(_RESERVE * self.load.painted, self.bucket.burst - 1)
 
-    def crowd(self) -> tuple[int, int, float]:
-        """How many calls can't wait, how many may follow, what is kept for the former.
+    def crowd(self) -> Crowd:
+        """Who waits for calls, and who soon will.
 
         The most urgent stand in front, and of a crowd no more could be sent at once.
         """
         front = self.ready[:_FRONT]
         urgent = sum(priority <= Priority.DATA for priority, *_ in front)
-        writing = self.load.edited if self.load else 0
-        usual = len(self.ready) - urgent + writing
-        return urgent, usual, self.need(Priority.TEXT) - 1
+        waiting, load = len(self.ready), self.load
+        return Crowd(
+            urgent=urgent,
+            waiting=waiting,
+            growing=load.painted if load else 0,
+            writing=load.edited if load else waiting,
+            reserve=self.need(Priority.TEXT) - 1,
+        )
 
     def is_idle(self, now: float) -> bool:
         """Whether nothing waits or is under way, and the bucket has nothing to tell."""
