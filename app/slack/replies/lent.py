@@ -319,8 +319,10 @@ class LentBucket(Bucket):
         crowd, are_others = self._crowd, self._theirs >= 1
         usual = max(crowd.growing, crowd.waiting - crowd.urgent)
         edits = usual if are_others else _EDITS * usual
+        # Of a large burst some are at hand before anybody asks.
+        stock = int(self.burst * _ONES / self._replicas)
         lately = len(self._news.calls)
-        return min(self._urgent + max(1, edits, lately), int(self.burst))
+        return min(self._urgent + max(1, stock, edits, lately), int(self.burst))
 
     @property
     def _least(self) -> int:

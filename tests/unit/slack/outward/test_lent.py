@@ -17,14 +17,14 @@ THREE = Crowd(growing=3, writing=3, reserve=0.5)
 class Lender:
     """Answers what a bucket asks when it is due, and remembers it."""
 
-    def __init__(self, replicas: int = 1) -> None:
+    def __init__(self, replicas: int = 1, key: BudgetKey = KEY) -> None:
         self.now = 100.0
         self.woken = 0
         self.changes = 0
         self.asked: list[Request] = []
         self.replicas = replicas
         self.bucket = LentBucket(
-            KEY, holder="me", replicas=replicas, wake=lambda _: self._wake()
+            key, holder="me", replicas=replicas, wake=lambda _: self._wake()
         )
         self.bucket.on_change = self._change
 
@@ -157,6 +157,17 @@ def test_beside_others_it_asks_for_no_more_than_one_for_each_message() -> None:
     beside_others = lender.ask()
     assert (alone.wanted, beside_others.wanted) == (9, 3)
     assert lender.bucket.share == 3 / 4
+
+
+@pytest.mark.parametrize(("replicas", "stock"), [(1, 7), (3, 2), (40, 1)])
+def test_of_a_large_burst_some_are_at_hand_for_those_who_ask_next(
+    replicas: int, stock: int
+) -> None:
+    statuses = replace(KEY, method="assistant.threads.setStatus")
+    lender = Lender(replicas, statuses)
+    assert lender.ready_at == inf
+    asked = lender.ask()
+    assert (asked.wanted, asked.must) == (1 + stock, 1)
 
 
 def test_a_pause_voids_what_was_promised_and_it_is_given_back() -> None:
