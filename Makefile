@@ -31,7 +31,7 @@ help:
 	@echo 'make fresh    empty the sandbox'
 	@echo 'make test     all tests that this machine can run; ARGS="-k stop" for some'
 	@echo 'make check    format, lint, types, layers'
-	@echo 'make bench    benchmarks; ARGS=ingest for one'
+	@echo 'make bench    how fresh answers are; ARGS=all for all benchmarks, ARGS=ingest for one'
 	@echo 'make chaos    a storm of faults; DURATION=300 SEED=1 REPLICAS=3, all optional'
 
 run: runtime
