@@ -64,7 +64,7 @@ def _arguments() -> argparse.Namespace:
         metavar="name",
         help=f"measured: {', '.join(_MEASURED)}; "
         f"with options: {', '.join(_WITH_OPTIONS)}; {_ALL} of them in ten minutes; "
-        f"in three, if none is named: {', '.join(_FRESHNESS)}",
+        f"in four, if none is named: {', '.join(_FRESHNESS)}",
     )
     add_options(parser)
     asked = parser.parse_args()
