@@ -1,11 +1,10 @@
 """The claim: ready conversations become turns, each owned by one process."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
     Row,
     and_,
     bindparam,
@@ -85,10 +84,9 @@ _FIRST_TOO_MANY = (
     .limit(1)
     .scalar_subquery()
 )
-_LAST_TAKEN = func.coalesce(_FIRST_TOO_MANY - 1, conversations.c.inbox_seq)
 # Held, not yet written: a row that is written once costs half of one written twice.
 _PICKED = (
-    select(*_PLACE, _HAS_WORK.label("has_work"), _LAST_TAKEN.label("last_seq"))
+    select(*_PLACE, _HAS_WORK.label("has_work"))
     .where(
         conversations.c.state == READY,
         ~among(conversations.c.team_id, "full_teams"),
@@ -99,9 +97,7 @@ _PICKED = (
     .cte("picked")
 )
 _PICK = select(_PICKED)
-_PICK_UP_TO = select(
-    *_PLACE, bindparam("up_to", type_=BigInteger()).label("last_seq")
-).where(
+_PICK_ONE = select(*_PLACE).where(
     conversations.c.team_id == bindparam("team_id"),
     conversations.c.id == bindparam("conversation_id"),
 )
@@ -115,6 +111,12 @@ _NEW_HISTORIES = (
     insert(assistant_threads)
     .from_select(["team_id"], select(conversations.c.team_id).where(*_ARE_PLACES))
     .returning(assistant_threads.c.id, assistant_threads.c.team_id)
+)
+# Looked up once the conversations are held: no message comes from then on.
+_LAST_TAKEN = func.coalesce(
+    mapped("up_to", conversations.c.id),
+    _FIRST_TOO_MANY - 1,
+    conversations.c.inbox_seq,
 )
 _NEW_TURNS = (
     insert(turns)
@@ -132,7 +134,7 @@ _NEW_TURNS = (
             conversations.c.team_id,
             conversations.c.id,
             conversations.c.taken_seq + 1,
-            mapped("last_seqs", conversations.c.id),
+            _LAST_TAKEN,
             literal(TurnState.RUNNING.value),
             literal(0),
             Database.now,
@@ -299,17 +301,14 @@ async def claim_turns(
     """Take up to `limit` ready conversations for `worker_id`, longest ready first."""
     picked = await transaction.execute(
         _PICK,
-        {
-            "limit": limit,
-            "full_teams": list(full_teams),
-            "most_messages": most_messages,
-        },
+        {"limit": limit, "full_teams": list(full_teams)},
     )
     places = picked.all()
     if done := [place for place in places if not place.has_work]:
         await transaction.execute(_LEAVE, _named(done))
     wanted = [place for place in places if place.has_work]
-    return await _taken(transaction, worker_id, wanted, most_messages)
+    bounds = {"most_messages": most_messages, "up_to": {}}
+    return await _taken(transaction, worker_id, wanted, bounds)
 
 
 async def claim_up_to(
@@ -317,14 +316,14 @@ async def claim_up_to(
 ) -> Turn:
     """Take an idle conversation that is held, for its messages up to `last_seq`."""
     picked = await transaction.execute(
-        _PICK_UP_TO,
-        {
-            "team_id": place.team_id,
-            "conversation_id": place.conversation_id,
-            "up_to": last_seq,
-        },
+        _PICK_ONE,
+        {"team_id": place.team_id, "conversation_id": place.conversation_id},
     )
-    (turn,) = await _taken(transaction, worker_id, [picked.one()], MOST_MESSAGES)
+    its_bounds = {
+        "most_messages": MOST_MESSAGES,
+        "up_to": {place.conversation_id: last_seq},
+    }
+    (turn,) = await _taken(transaction, worker_id, [picked.one()], its_bounds)
     return turn
 
 
@@ -332,19 +331,22 @@ async def _taken(
     transaction: Transaction,
     worker_id: str,
     places: Sequence[_AnyRow],
-    most_messages: int,
+    bounds: Mapping[str, Any],
 ) -> list[Turn]:
-    """Make or resume the turns of conversations that are held, and read their words."""
+    """Make or resume the turns of conversations that are held, and read their words.
+
+    `bounds` are the most messages of a turn, and the last ones of new turns if known.
+    """
     if not places:
         return []
     histories = await _histories(transaction, places)
-    turn_ids = await _turns_of(transaction, places)
+    turn_ids = await _turns_of(transaction, places, bounds)
     named = {"team_ids": _team_ids(places), "turn_ids": list(turn_ids.values())}
     await transaction.execute(
         _TAKE, {**named, "worker_id": worker_id, "histories": histories}
     )
     contents = await transaction.execute(
-        _CONTENTS, {**named, "most_messages": most_messages}
+        _CONTENTS, {**named, "most_messages": bounds["most_messages"]}
     )
     by_turn: defaultdict[int, list[_AnyRow]] = defaultdict(list)
     for row in contents.all():
@@ -374,7 +376,7 @@ async def _histories(
 
 
 async def _turns_of(
-    transaction: Transaction, places: Sequence[_AnyRow]
+    transaction: Transaction, places: Sequence[_AnyRow], bounds: Mapping[str, Any]
 ) -> dict[int, int]:
     """Return each conversation's turn, made where none is to be resumed."""
     turn_ids = {place.id: place.turn_id for place in places if place.turn_id}
@@ -382,10 +384,7 @@ async def _turns_of(
         its = {"team_ids": _team_ids(places), "turn_ids": list(turn_ids.values())}
         await transaction.execute(_MARK_RUNNING, its)
     if fresh := [place for place in places if not place.turn_id]:
-        last_seqs = {place.id: place.last_seq for place in fresh}
-        made = await transaction.execute(
-            _NEW_TURNS, {**_named(fresh), "last_seqs": last_seqs}
-        )
+        made = await transaction.execute(_NEW_TURNS, {**_named(fresh), **bounds})
         new = {row.conversation_id: row.id for row in made.all()}
         its = {"team_ids": _team_ids(places), "turn_ids": list(new.values())}
         await transaction.execute(_MARK_TAKEN, its)
