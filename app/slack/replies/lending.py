@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from weakref import WeakValueDictionary
 
 from app.errors import DatabaseUnavailable
@@ -86,9 +87,9 @@ class LentBudgets:
                 if wait <= _TICK:
                     await self._ask(bucket)
                     continue
-                ringing = asyncio.ensure_future(bell.wait())
-                await asyncio.wait((ringing,), timeout=wait)
-                ringing.cancel()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(wait):
+                        await bell.wait()
         finally:
             del self._bells[bucket.key]
 
